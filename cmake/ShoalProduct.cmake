@@ -1,0 +1,32 @@
+# The command build/bin/shoal, what `cmake --install` copies, and the target shoal::shoal.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+get_property(modules GLOBAL PROPERTY SHOAL_MODULES)
+
+# Everything in one name, for programs that do not want to choose.
+add_library(shoal_all INTERFACE)
+add_library(shoal::shoal ALIAS shoal_all)
+set_target_properties(shoal_all PROPERTIES EXPORT_NAME shoal)
+set_target_properties(shoal_base PROPERTIES EXPORT_NAME base)
+target_link_libraries(shoal_all INTERFACE ${modules})
+
+if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)
+  add_executable(shoal_command shoal/cli/main.cc)
+  set_target_properties(shoal_command PROPERTIES OUTPUT_NAME shoal)
+  target_link_libraries(shoal_command PRIVATE shoal_all)
+  shoal_use_torch_header(shoal_command)
+  install(TARGETS shoal_command)
+endif()
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/shoal)
+install(TARGETS ${modules} shoal_all shoal_base EXPORT shoal)
+install(EXPORT shoal NAMESPACE shoal:: FILE shoal-targets.cmake DESTINATION ${package})
+install(DIRECTORY shoal DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+configure_package_config_file(cmake/shoal-config.cmake.in ${CMAKE_BINARY_DIR}/shoal-config.cmake
+                              INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/shoal-config-version.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/shoal-config.cmake
+              ${CMAKE_BINARY_DIR}/shoal-config-version.cmake
+              cmake/ShoalDependencies.cmake DESTINATION ${package})

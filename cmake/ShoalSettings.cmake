@@ -1,0 +1,90 @@
+# Options, compiler settings and dependencies that hold for every target.
+
+option(SHOAL_TORCH_FREE "Build only the modules that do not use LibTorch" OFF)
+option(SHOAL_WERROR "Treat warnings as errors" OFF)
+option(SHOAL_TESTS "Build the tests" ON)
+set(SHOAL_SANITIZE "" CACHE STRING "address (with undefined behaviour) or thread; empty: none")
+set(TORCH_PREFIX "" CACHE PATH "An installed LibTorch 2.x; empty: from CMAKE_PREFIX_PATH")
+set_property(CACHE SHOAL_SANITIZE PROPERTY STRINGS "" address thread)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug or RelWithDebInfo" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# -O3 gains nothing here, the kernels are vectorized by hand, and costs compile time.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # installed programs find LibTorch where it was built
+
+# -fPIC for programs too, where CMake would write -fPIE: a precompiled header fits only files that
+# are compiled in the same way, and all torch modules and their tests share one.
+unset(CMAKE_POSITION_INDEPENDENT_CODE)
+add_compile_options(-fPIC -Wall -Wextra -Winvalid-pch -Werror=invalid-pch)
+if(SHOAL_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(SHOAL_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=address,undefined)
+elseif(SHOAL_SANITIZE STREQUAL "thread")
+  if(NOT SHOAL_TORCH_FREE)
+    message(FATAL_ERROR "SHOAL_SANITIZE=thread needs SHOAL_TORCH_FREE=ON: LibTorch is not "
+                        "instrumented, so its threads would be reported as races")
+  endif()
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=thread)
+elseif(SHOAL_SANITIZE)
+  message(FATAL_ERROR "SHOAL_SANITIZE is '${SHOAL_SANITIZE}': give address or thread")
+endif()
+
+# ccache reuses files compiled with a precompiled header only when told that it may.
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+if(TORCH_PREFIX)
+  list(PREPEND CMAKE_PREFIX_PATH ${TORCH_PREFIX})
+endif()
+include(ShoalDependencies)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HIGHWAY REQUIRED IMPORTED_TARGET libhwy)
+find_package(Python3 COMPONENTS Interpreter)
+
+# What every module sees. toml++ is header only here: two files read TOML.
+add_library(shoal_base INTERFACE)
+target_compile_features(shoal_base INTERFACE cxx_std_20)
+target_compile_definitions(shoal_base INTERFACE TOML_HEADER_ONLY=1)
+target_link_libraries(shoal_base INTERFACE fmt::fmt nlohmann_json::nlohmann_json OpenSSL::Crypto
+                                           ZLIB::ZLIB Threads::Threads)
+target_include_directories(shoal_base INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                                $<INSTALL_INTERFACE:include>)
+shoal_prefer_system_fmt(shoal_base)
+
+if(NOT SHOAL_TORCH_FREE)
+  # The one precompiled header of all torch modules and their tests.
+  file(WRITE ${CMAKE_BINARY_DIR}/torch_header.cc.new "// Carries the precompiled torch header.\n")
+  file(COPY_FILE ${CMAKE_BINARY_DIR}/torch_header.cc.new ${CMAKE_BINARY_DIR}/torch_header.cc
+       ONLY_IF_DIFFERENT)
+  add_library(shoal_torch_header OBJECT ${CMAKE_BINARY_DIR}/torch_header.cc)
+  target_link_libraries(shoal_torch_header PRIVATE shoal_base torch c10)
+  # Without -fpch-preprocess ccache cannot tell when the header has changed.
+  target_compile_options(shoal_torch_header PRIVATE -fpch-preprocess)
+  target_precompile_headers(shoal_torch_header PRIVATE
+    <torch/torch.h> <fmt/format.h> <algorithm> <map> <memory> <string> <vector>)
+endif()
+
+if(SHOAL_TESTS)
+  enable_testing()
+  include(GoogleTest)
+  find_package(GTest REQUIRED)
+endif()
