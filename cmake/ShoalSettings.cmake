@@ -56,8 +56,6 @@ if(TORCH_PREFIX)
   list(PREPEND CMAKE_PREFIX_PATH ${TORCH_PREFIX})
 endif()
 include(ShoalDependencies)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(HIGHWAY REQUIRED IMPORTED_TARGET libhwy)
 find_package(Python3 COMPONENTS Interpreter)
 
 # What every module sees. toml++ is header only here: two files read TOML.
