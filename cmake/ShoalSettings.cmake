@@ -44,12 +44,14 @@ elseif(SHOAL_SANITIZE)
   message(FATAL_ERROR "SHOAL_SANITIZE is '${SHOAL_SANITIZE}': give address or thread")
 endif()
 
-# ccache reuses files compiled with a precompiled header only when told that it may.
+# ccache reuses files compiled with a precompiled header only when told that it may. The base folder
+# makes paths relative, so that build folders beside each other share what was compiled.
 find_program(CCACHE ccache)
 mark_as_advanced(CCACHE)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${CCACHE})
 endif()
 
 if(TORCH_PREFIX)
