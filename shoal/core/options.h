@@ -5,8 +5,8 @@
 //   OptionTable describe(PipelineOptions& o) {
 //     return {"pipeline", "Cuts the chain into stages.", {
 //       option("microbatches", o.micro_batches, "Micro-batches per batch. ..."),
-//       choice("schedule", o.schedule, {{"vanilla", Schedule::vanilla}, {"gpipe",
-//       Schedule::gpipe}},
+//       choice("schedule", o.schedule,
+//              {{"vanilla", Schedule::vanilla}, {"gpipe", Schedule::gpipe}},
 //              "Order of forward and backward."),
 //     }};
 //   }
