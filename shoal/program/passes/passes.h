@@ -1,0 +1,39 @@
+// The passes: each rewrites the programs of all ranks for one technique and leaves them as they are
+// when its technique is off. Each stands in a file of its own with its picture.
+#pragma once
+
+#include <vector>
+
+#include "shoal/program/program.h"
+
+namespace shoal {
+
+enum class ProgramKind : std::uint8_t { train, evaluate, predict };
+
+// Load, Forward b0..bn, Loss, Backward bn..b0, Agree, Update: the same for every rank of the mesh.
+// evaluate and predict have Load and forwards only (evaluate ends with Loss).
+RankPrograms single_worker(const std::vector<BlockFacts>& blocks, const Plan& plan,
+                           ProgramKind kind);
+
+// No backward below the lowest trainable block, and no gradient for what is frozen.
+RankPrograms freeze(RankPrograms programs, const std::vector<BlockFacts>& blocks,
+                    const FreezeOptions& options);
+
+// Each rank keeps its stage's blocks; the batch is cut into micro-batches; Send and Receive carry
+// activations forward and their gradients back, in the order of the schedule.
+RankPrograms pipeline(RankPrograms programs, const std::vector<BlockFacts>& blocks,
+                      const Plan& plan);
+
+// Drops saved state after Forward and runs it again before Backward.
+RankPrograms recompute(RankPrograms programs, const std::vector<BlockFacts>& blocks,
+                       const RecomputeOptions& options);
+
+// Gradients are summed over the ranks that saw other samples, bucket by bucket, while Backward goes
+// on; running statistics are averaged before the end of the step.
+RankPrograms data_parallel(RankPrograms programs, const std::vector<BlockFacts>& blocks,
+                           const Plan& plan);
+
+// Frees every value after its last use; the last pass before versions are numbered.
+RankPrograms free_after_last_use(RankPrograms programs);
+
+}  // namespace shoal

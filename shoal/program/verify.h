@@ -1,0 +1,23 @@
+// Proves, before anything runs, that the programs of all ranks fit together and finish.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shoal/program/program.h"
+
+namespace shoal {
+
+// Every mismatch found, each naming rank, operation (number and text) and, where two operations do
+// not fit, both. Empty: the declared communication cannot deadlock and means what was compiled:
+//   - no value is read before it is written, after it is freed, or in another version;
+//   - each gradient is complete (every micro-batch, every group its parameter needs) when Update
+//     or Agree reads it, and is counted once; each trainable parameter is updated exactly once;
+//   - every Send has its Receive with the same value, bytes and type, in the same order of the pair;
+//   - the collectives of a group come in one order on all members, with equal values and bytes;
+//   - operations carry the bytes that the facts of their values give;
+//   - the lists, run one operation at a time per rank, finish.
+std::vector<std::string> verify(const RankPrograms& programs, const std::vector<BlockFacts>& blocks,
+                                const Plan& plan);
+
+}  // namespace shoal
