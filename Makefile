@@ -1,0 +1,74 @@
+# Two commands need to be known: `make demo` and `make test`. `make help` lists the rest.
+#
+# TORCH_PREFIX=/path   an installed LibTorch 2.x in place of the pinned wheel
+# TORCH_INDEX_URL=URL  where pip finds the CPU build of PyTorch
+# JOBS=N               compilers at once; by default one a core, with 2 GiB of memory each
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TORCH_PREFIX ?=
+export TORCH_PREFIX
+TORCH = $(or $(TORCH_PREFIX),$(lastword $(wildcard $(CURDIR)/.venv/lib/python3*/site-packages/torch)))
+JOBS ?= $(shell cores=$$(nproc); rooms=$$(($$(awk '/MemAvailable/ {print $$2}' /proc/meminfo) / 2097152)); \
+	echo $$((rooms < 1 ? 1 : rooms < cores ? rooms : cores)))
+CTEST = ctest --output-on-failure -j2 --no-tests=error
+
+.PHONY: help setup setup-tests demo build all test bench asan tsan format tidy mutants must-show clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: build ## set up, build, and train a real network on real data
+	@tools/demo.sh build/bin/shoal
+
+build: setup ## the command: build/bin/shoal
+	@$(call configure,release)
+	@$(call compile,release,shoal_command)
+
+test: setup-tests ## set up, build and run every test
+	@$(call configure,release)
+	@$(call compile,release,all)
+	@cd build && $(CTEST)
+
+bench: build ## measure, beside PyTorch, and print ratios
+	@bench/run.sh
+
+asan: setup-tests ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call configure,asan)
+	@$(call compile,asan,all)
+	@cd build-asan && $(CTEST)
+
+tsan: setup-tests ## the tests of the modules without LibTorch under ThreadSanitizer
+	@$(call configure,tsan)
+	@$(call compile,tsan,all)
+	@cd build-tsan && $(CTEST)
+
+must-show: setup-tests ## what the product promises, one script a promise
+	@$(call configure,release)
+	@$(call compile,release,all)
+	@tools/must_show.sh
+
+mutants: setup-tests ## break the product on purpose and see that the tests notice
+	@.venv/bin/python tests/mutants/run.py
+
+format: ## write all C++ in the project's style
+	@git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.cpp' | xargs clang-format -i
+
+tidy: setup-tests ## clang-tidy, names included (slow: parses LibTorch for each file)
+	@tools/tidy.sh "$(TORCH)" $(JOBS)
+
+setup:
+	@tools/setup.sh
+
+setup-tests:
+	@tools/setup.sh --tests
+
+clean: ## remove what was built
+	rm -rf build build-debug build-asan build-tsan build-tidy
+
+# A line of each says what goes on; the compiler's own lines come only when something is wrong.
+configure = echo "configuring build ($(1))"; \
+	cmake --preset $(1) -DTORCH_PREFIX="$(TORCH_PREFIX)" -DCMAKE_PREFIX_PATH="$(TORCH)" > build-$(1).log 2>&1 \
+	|| { cat build-$(1).log; exit 1; }
+compile = echo "building $(2) ($(1), $(JOBS) at once)"; cmake --build --preset $(1) -j $(JOBS) --target $(2)

@@ -1,0 +1,44 @@
+# Tests that span modules or look at the project as a whole. They live in tests/:
+#   checks/          layering, sizes, format, and that every test on disk is run
+#   consumer/        a project of its own that finds the installed shoal
+#   <any>/*_test.cc  one program, linked with everything
+#   <any>/*_test.py  scripts; exit code 77 skips
+set(tests ${PROJECT_SOURCE_DIR}/tests)
+
+function(shoal_script_test name seconds)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77
+                       ENVIRONMENT "${SHOAL_TEST_ENVIRONMENT};PYTHONDONTWRITEBYTECODE=1")
+endfunction()
+
+shoal_script_test(check.layering 60 ${Python3_EXECUTABLE} ${tests}/checks/layering.py)
+shoal_script_test(check.size 60 ${Python3_EXECUTABLE} ${tests}/checks/size.py)
+shoal_script_test(check.format 120 ${tests}/checks/format.sh)
+shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
+                  ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})
+
+if(NOT SHOAL_TORCH_FREE)
+  file(GLOB program_tests CONFIGURE_DEPENDS ${tests}/*/*_test.cc)
+  if(program_tests)
+    add_executable(shoal_program_test ${program_tests})
+    target_link_libraries(shoal_program_test PRIVATE shoal_all GTest::gmock_main)
+    shoal_use_torch_header(shoal_program_test)
+    shoal_register_test_files(shoal_program_test ${program_tests})
+  endif()
+
+  # The consumer compiles against LibTorch without the precompiled header, and without sanitizers.
+  if(EXISTS ${tests}/consumer/main.cpp AND NOT SHOAL_SANITIZE)
+    shoal_script_test(consumer 600 ${tests}/consumer/run.sh ${CMAKE_BINARY_DIR}
+                      "${CMAKE_PREFIX_PATH}")
+  endif()
+endif()
+
+# A script finds the command as $SHOAL; without the torch modules there is none.
+file(GLOB script_tests CONFIGURE_DEPENDS ${tests}/*/*_test.py)
+foreach(script IN LISTS script_tests)
+  cmake_path(RELATIVE_PATH script BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
+  if(TARGET shoal_command OR name MATCHES "^tests/checks/")
+    shoal_script_test(${name} 300 ${Python3_EXECUTABLE} ${script})
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "SHOAL=${CMAKE_BINARY_DIR}/bin/shoal")
+  endif()
+endforeach()
