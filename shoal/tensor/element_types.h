@@ -1,0 +1,17 @@
+// Between shoal's element types and buffers and LibTorch's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "shoal/comm/group.h"
+#include "shoal/core/element_type.h"
+
+namespace shoal {
+
+ElementType element_type(at::ScalarType type);  // InvalidInput for types that shoal does not carry
+at::ScalarType scalar_type(ElementType type);
+
+// The memory of a contiguous CPU tensor (checked), borrowed.
+Buffer buffer_of(const at::Tensor& tensor);
+
+}  // namespace shoal
