@@ -22,7 +22,7 @@ class MemoryAccount {
 
 // While it lives, CPU tensors that this thread allocates or frees are booked on `account` (through
 // c10's memory reporting, so LibTorch's allocator stays as it is). Nested scopes: the innermost
-// counts. A tensor freed outside any scope of its account stays booked. A null account books nothing.
+// counts. A tensor freed outside any scope of its account stays booked. Null books nothing.
 class MemoryAccountScope {
  public:
   explicit MemoryAccountScope(std::shared_ptr<MemoryAccount> account);
