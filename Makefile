@@ -2,6 +2,7 @@
 #
 # TORCH_PREFIX=/path   an installed LibTorch 2.x in place of the pinned wheel
 # TORCH_INDEX_URL=URL  where pip finds the CPU build of PyTorch
+# WERROR=ON            warnings are errors, as in .ci/run
 # JOBS=N               compilers at once; by default one a core, with 2 GiB of memory each
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -10,6 +11,7 @@ SHELL := /bin/bash
 TORCH_PREFIX ?=
 export TORCH_PREFIX
 TORCH = $(or $(TORCH_PREFIX),$(lastword $(wildcard $(CURDIR)/.venv/lib/python3*/site-packages/torch)))
+WERROR ?=
 JOBS ?= $(shell cores=$$(nproc); rooms=$$(($$(awk '/MemAvailable/ {print $$2}' /proc/meminfo) / 2097152)); \
 	echo $$((rooms < 1 ? 1 : rooms < cores ? rooms : cores)))
 CTEST = ctest --output-on-failure -j2 --no-tests=error
@@ -55,7 +57,8 @@ mutants: setup-tests ## break the product on purpose and see that the tests noti
 format: ## write all C++ in the project's style
 	@git ls-files --cached --others --exclude-standard '*.cc' '*.h' '*.cpp' | xargs clang-format -i
 
-tidy: setup-tests ## clang-tidy, names included (slow: parses LibTorch for each file)
+tidy: ## clang-tidy, names included (slow: parses LibTorch for each file)
+	@tools/setup.sh --tidy
 	@tools/tidy.sh "$(TORCH)" $(JOBS)
 
 setup:
@@ -69,6 +72,7 @@ clean: ## remove what was built
 
 # A line of each says what goes on; the compiler's own lines come only when something is wrong.
 configure = echo "configuring build ($(1))"; \
-	cmake --preset $(1) -DTORCH_PREFIX="$(TORCH_PREFIX)" -DCMAKE_PREFIX_PATH="$(TORCH)" > build-$(1).log 2>&1 \
+	cmake --preset $(1) -DTORCH_PREFIX="$(TORCH_PREFIX)" -DCMAKE_PREFIX_PATH="$(TORCH)" \
+	  $(if $(WERROR),-DSHOAL_WERROR=$(WERROR)) > build-$(1).log 2>&1 \
 	|| { cat build-$(1).log; exit 1; }
 compile = echo "building $(2) ($(1), $(JOBS) at once)"; cmake --build --preset $(1) -j $(JOBS) --target $(2)

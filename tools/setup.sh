@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build shoal: Debian packages, and a private .venv with PyTorch.
-# Does nothing, quickly, when nothing is missing. `--tests` adds what some tests need.
+# Does nothing, quickly, when nothing is missing. `--tests` adds what some tests need, `--tidy` what
+# `make tidy` needs.
 # TORCH_PREFIX: an installed LibTorch 2.x, used in place of the wheel.
 # TORCH_INDEX_URL: the package index that has the CPU build of PyTorch.
 set -euo pipefail
@@ -10,7 +11,8 @@ torch_version=2.13.0
 python_pins=(safetensors==0.8.0 numpy==2.4.6)
 needed=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libtomlplusplus-dev
         libssl-dev zlib1g-dev libhwy-dev libgtest-dev libgmock-dev dataset-fashion-mnist)
-for_tests=(openmpi-bin libopenmpi-dev openssh-server iproute2 clang-format clang-tidy)
+for_tests=(openmpi-bin libopenmpi-dev openssh-server iproute2 clang-format)
+for_tidy=(clang-tidy-19)  # clang 14, Debian's default, has no std::source_location
 
 # Prints those of its arguments that are not installed.
 missing() {
@@ -40,7 +42,7 @@ install_packages() {
 }
 
 set_up_packages() {
-  local absent wished
+  local absent=() wished=()
   command -v dpkg-query >/dev/null || {
     echo "setup: this is not a Debian system; install what these packages hold: ${needed[*]}" >&2
     exit 1
@@ -48,8 +50,11 @@ set_up_packages() {
   if [[ ! -x .venv/bin/pip ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     needed+=(python3-venv)
   fi
+  case $1 in
+    --tests) read -ra wished <<<"$(missing "${for_tests[@]}")" ;;
+    --tidy) needed+=("${for_tidy[@]}") ;;
+  esac
   read -ra absent <<<"$(missing "${needed[@]}")"
-  read -ra wished <<<"$([[ $1 == tests ]] && missing "${for_tests[@]}" || true)"
   if ((${#absent[@]} + ${#wished[@]} == 0)); then
     return
   elif may_install; then
@@ -103,5 +108,5 @@ if [[ -n ${TORCH_PREFIX:-} && ! -f $TORCH_PREFIX/share/cmake/Torch/TorchConfig.c
        "is not there" >&2
   exit 1
 fi
-set_up_packages "$([[ ${1:-} == --tests ]] && echo tests || echo build)"
+set_up_packages "${1:-}"
 set_up_python

@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release -B build-tidy -DCMAKE_PREFIX_PATH="$1" \
   -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
-run-clang-tidy -quiet -p build-tidy -j "$2" \
+run-clang-tidy-19 -quiet -p build-tidy -j "$2" \
   -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-ignored-optimization-argument \
   "${3:-/(shoal|tests|bench|examples)/.*\.cc$}"
