@@ -1,0 +1,47 @@
+// Files: read whole, replaced atomically. Blocking, without a deadline: a local disk answers.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shoal {
+
+// Throws InvalidInput naming the path and the system's reason (missing, a folder, no permission).
+std::string read_file(const std::filesystem::path& path);
+
+// Writes beside `path`, syncs, renames over it: a reader sees the old or the new content, never a
+// part. Throws InvalidInput naming path and reason (full disk, no permission); the old file stays.
+void replace_file(const std::filesystem::path& path, std::string_view content);
+
+// The same for content that comes in pieces. Without commit() the destructor removes the new file.
+// The new file has the permissions of the one it replaces; a link stays, and what it points to is
+// replaced. What is not a file, such as /dev/stdout, is written in place. Several writers of one
+// path, also in other processes, do not disturb each other: the last to commit wins.
+// A process that is killed leaves `.NAME.tmp.PID.n` behind in the folder. One thread at a time.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  // Sync, rename, sync the folder. Then the file is complete also after a power cut. Nothing may be
+  // written after it (checked).
+  void commit();
+
+ private:
+  void open_beside();
+  void close_and_remove() noexcept;
+
+  std::filesystem::path path_;    // as given: for messages
+  std::filesystem::path target_;  // what is replaced
+  std::filesystem::path beside_;  // empty when written in place
+  int fd_ = -1;
+};
+
+}  // namespace shoal
