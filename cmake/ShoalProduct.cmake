@@ -19,6 +19,14 @@ if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)
   install(TARGETS shoal_command)
 endif()
 
+# What `make bench` measures with, one program of named cases; nothing else needs it.
+file(GLOB bench CONFIGURE_DEPENDS bench/*.cc)
+if(bench AND NOT SHOAL_TORCH_FREE)
+  add_executable(shoal_bench EXCLUDE_FROM_ALL ${bench})
+  target_link_libraries(shoal_bench PRIVATE shoal_all)
+  shoal_use_torch_header(shoal_bench)
+endif()
+
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/shoal)
 install(TARGETS ${modules} shoal_all shoal_base EXPORT shoal)
 install(EXPORT shoal NAMESPACE shoal:: FILE shoal-targets.cmake DESTINATION ${package})

@@ -61,7 +61,8 @@ set_up_packages() {
     install_packages "${absent[@]}" "${wished[@]}"
   elif ((${#absent[@]})); then
     echo "setup: packages are missing, and installing them takes an administrator. Run once:" >&2
-    echo "  sudo apt-get install -y --no-install-recommends ${absent[*]} ${wished[*]}" >&2
+    echo "  sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends" \
+         "${absent[*]} ${wished[*]}'" >&2
     exit 1
   else
     echo "setup: tests that need one of these packages will be skipped: ${wished[*]}"
