@@ -1,0 +1,62 @@
+#include "shoal/comm/call.h"
+
+#include <fmt/format.h>
+
+namespace shoal {
+
+std::string_view name_of(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::sum:
+      return "sum";
+    case ReduceOp::min:
+      return "min";
+    case ReduceOp::max:
+      return "max";
+  }
+  return "?";
+}
+
+std::string_view name_of(Operation operation) {
+  switch (operation) {
+    case Operation::all_reduce:
+      return "all_reduce";
+    case Operation::broadcast:
+      return "broadcast";
+    case Operation::all_gather:
+      return "all_gather";
+    case Operation::reduce_scatter:
+      return "reduce_scatter";
+    case Operation::barrier:
+      return "barrier";
+  }
+  return "?";
+}
+
+Call Call::unpacked(std::uint64_t word) {
+  Call call;
+  call.operation = static_cast<Operation>((word >> 60) & 7);
+  call.algorithm = static_cast<Algorithm>((word >> 58) & 3);
+  call.type = static_cast<ElementType>((word >> 54) & 15);
+  call.op = static_cast<ReduceOp>((word >> 52) & 3);
+  call.root = static_cast<int>((word >> 40) & 0xfff);
+  call.elements = word & ((1ULL << 40) - 1);
+  return call;
+}
+
+std::string Call::text() const {
+  switch (operation) {
+    case Operation::all_reduce:
+    case Operation::reduce_scatter:
+      return fmt::format("{}({}, {} x {}{})", name_of(operation), name_of(op), elements,
+                         name_of(type), algorithm == Algorithm::ring ? ", ring" : "");
+    case Operation::broadcast:
+      return fmt::format("broadcast({} x {}, root {})", elements, name_of(type), root);
+    case Operation::all_gather:
+      return fmt::format("all_gather({} x {})", elements, name_of(type));
+    case Operation::barrier:
+      return "barrier";
+  }
+  return "?";
+}
+
+}  // namespace shoal

@@ -1,0 +1,60 @@
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include "shoal/comm/world.h"
+#include "shoal/core/options.h"
+
+namespace shoal {
+
+std::vector<std::string> CommOptions::problems() const {
+  std::vector<std::string> faults;
+  const auto positive = [&](const char* name, double seconds) {
+    if (!(seconds > 0)) {
+      faults.push_back(
+          fmt::format("comm.{} is {}; give a number of seconds above 0", name, seconds));
+    }
+  };
+  positive("join_seconds", join_seconds);
+  positive("collective_seconds", collective_seconds);
+  positive("death_seconds", death_seconds);
+  if (!interface_address.empty()) {
+    in6_addr address;
+    if (inet_pton(AF_INET, interface_address.c_str(), &address) != 1 &&
+        inet_pton(AF_INET6, interface_address.c_str(), &address) != 1) {
+      faults.push_back(
+          fmt::format("comm.interface_address is \"{}\"; give a numeric address of "
+                      "this host, for example 10.0.0.5",
+                      interface_address));
+    }
+  }
+  return faults;
+}
+
+OptionTable describe(CommOptions& o) {
+  return {
+      "comm",
+      "How workers exchange data.",
+      {
+          choice("engine", o.engine,
+                 {{"automatic", Engine::automatic},
+                  {"memory", Engine::memory},
+                  {"shm", Engine::shm},
+                  {"tcp", Engine::tcp}},
+                 "Where the bytes go. automatic: memory for threads, shm when all members of a "
+                 "group are on one host, else tcp."),
+          choice("algorithm", o.algorithm,
+                 {{"two_shot", Algorithm::two_shot}, {"ring", Algorithm::ring}},
+                 "How sums are made, and with it the order in which floats are added."),
+          option("join_seconds", o.join_seconds, "Seconds to wait for all workers at the start."),
+          option("collective_seconds", o.collective_seconds,
+                 "Seconds that one collective or receive may take. A worker that is slower than "
+                 "this is taken for lost."),
+          option("death_seconds", o.death_seconds,
+                 "Seconds within which a dead worker is noticed."),
+          option("interface_address", o.interface_address,
+                 "Numeric address to listen on for tcp. Empty: the address that routes to the "
+                 "peer."),
+      }};
+}
+
+}  // namespace shoal

@@ -1,0 +1,36 @@
+// How the groups of each engine come into being. All members call at the same time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shoal/comm/group_registry.h"
+#include "shoal/comm/members.h"
+
+namespace shoal {
+
+struct Forming {
+  std::string name;
+  std::vector<int> ranks;        // world ranks
+  int rank = 0;                  // ours in the group
+  std::shared_ptr<Store> store;  // of this group alone
+  std::shared_ptr<Members> members;
+  std::shared_ptr<GroupRegistry> registry;
+  CommOptions options;
+};
+
+// Between these two calls the world makes sure that all members have come.
+class FormsGroup {
+ public:
+  virtual ~FormsGroup() = default;
+  // What the others need to know from this rank; read by them in finish().
+  virtual std::string offer(Deadline deadline) = 0;
+  virtual std::unique_ptr<Group> finish(Deadline deadline) = 0;
+};
+
+std::unique_ptr<FormsGroup> forms_memory_group(const Forming& forming);
+std::unique_ptr<FormsGroup> forms_shm_group(const Forming& forming);
+std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);
+
+}  // namespace shoal

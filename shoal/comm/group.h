@@ -1,0 +1,125 @@
+// An ordered set of ranks that run collectives together.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shoal/core/deadline.h"
+#include "shoal/core/element_type.h"
+
+namespace shoal {
+
+enum class ReduceOp : std::uint8_t { sum, min, max };
+std::string_view name_of(ReduceOp op);
+
+// Memory with a type. Borrowed: it must stay valid until the call returns.
+struct Buffer {
+  std::byte* data = nullptr;
+  std::size_t elements = 0;
+  ElementType type = ElementType::float32;
+  std::size_t bytes() const { return elements * size_of(type); }
+};
+struct ConstBuffer {
+  const std::byte* data = nullptr;
+  std::size_t elements = 0;
+  ElementType type = ElementType::float32;
+  ConstBuffer() = default;
+  ConstBuffer(const std::byte* d, std::size_t n, ElementType t) : data(d), elements(n), type(t) {}
+  ConstBuffer(const Buffer& b) : data(b.data), elements(b.elements), type(b.type) {}
+  std::size_t bytes() const { return elements * size_of(type); }
+};
+template <typename T>
+Buffer buffer(std::span<T> values);
+template <typename T>
+ConstBuffer buffer(std::span<const T> values);
+
+// How the bytes travel and in which order a float reduction adds. Part of the resolved plan: two
+// engines that run the same algorithm give the same bits.
+enum class Algorithm : std::uint8_t {
+  // Every element is summed in one place, in the order of ranks 0, 1, 2, ...: reduce-scatter by
+  // direct exchange, then all-gather. 2 steps, 2 (n-1)/n times the bytes sent per rank.
+  two_shot,
+  // Patarasuk and Yuan 2009: 2 (n-1) steps, the same bytes; chunk c is summed from rank c+1 on.
+  ring,
+};
+
+// All members make the same calls in the same order (point-to-point calls apart); a call returns
+// once the local result is usable and no peer still reads the caller's memory.
+// Collectives of one Group are made by one thread at a time; sends of one pair by one thread;
+// different Groups share nothing.
+// Throws InvalidInput when members' calls differ (naming what each rank called), PeerLost when a
+// member is gone, TimedOut (naming absent ranks, operation, sequence number and group) when
+// `deadline` passes, Cancelled after abort(). After any of these the Group is spent.
+// bfloat16 and float16 are summed in float32.
+class Group {
+ public:
+  virtual ~Group() = default;
+  virtual int rank() const = 0;  // 0 <= rank() < size()
+  virtual int size() const = 0;
+  virtual const std::string& name() const = 0;
+  virtual std::string_view engine() const = 0;  // "memory", "shm", "tcp"
+
+  // Leaves the element-wise reduction over all ranks in `parts`, the same bits on every rank. The
+  // parts, all of one type, count as one vector in the order given (a bucket of tensors needs no
+  // flat copy). The same sizes on every rank; 0 elements still wait for everybody.
+  virtual void all_reduce(std::span<const Buffer> parts, ReduceOp op, Deadline deadline) = 0;
+  // `data` of rank `root` becomes `data` of all.
+  virtual void broadcast(Buffer data, int root, Deadline deadline) = 0;
+  // `out` holds size() times `in`, in order of rank; `in` is the same size on every rank.
+  virtual void all_gather(ConstBuffer in, Buffer out, Deadline deadline) = 0;
+  // `in` counts as size() equal pieces (elements divisible by size()); `out` becomes the reduction
+  // of piece rank().
+  virtual void reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) = 0;
+  virtual void barrier(Deadline deadline) = 0;
+
+  // Point to point: messages of one ordered pair arrive in order, and a receive must ask for the
+  // size that was sent (else InvalidInput on the receiver, naming both). `send` returns when `data`
+  // may be reused, which may be before the peer receives.
+  virtual void send(ConstBuffer data, int to, Deadline deadline) = 0;
+  virtual void receive(Buffer data, int from, Deadline deadline) = 0;
+
+  // From any thread: every call under way and to come throws Cancelled.
+  virtual void abort() = 0;
+
+  virtual std::uint64_t bytes_sent() const = 0;  // payload bytes handed to peers so far
+};
+
+template <typename T>
+constexpr ElementType element_type_of();
+template <>
+constexpr ElementType element_type_of<float>() {
+  return ElementType::float32;
+}
+template <>
+constexpr ElementType element_type_of<double>() {
+  return ElementType::float64;
+}
+template <>
+constexpr ElementType element_type_of<std::int32_t>() {
+  return ElementType::int32;
+}
+template <>
+constexpr ElementType element_type_of<std::int64_t>() {
+  return ElementType::int64;
+}
+template <>
+constexpr ElementType element_type_of<std::uint8_t>() {
+  return ElementType::uint8;
+}
+
+template <typename T>
+Buffer buffer(std::span<T> values) {
+  return {reinterpret_cast<std::byte*>(values.data()), values.size(), element_type_of<T>()};
+}
+template <typename T>
+ConstBuffer buffer(std::span<const T> values) {
+  return {reinterpret_cast<const std::byte*>(values.data()), values.size(), element_type_of<T>()};
+}
+
+}  // namespace shoal

@@ -1,0 +1,38 @@
+// The arithmetic of reductions on plain memory. Every result depends only on the values and on the
+// order of the sources: not on the machine, on alignment, or on how a range is cut.
+//
+// float16 and bfloat16 are widened to float32, summed there, and rounded once (to nearest, ties to
+// even). min and max hand on a NaN. bool: sum and max are "or", min is "and". Integers wrap.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "shoal/comm/group.h"
+
+namespace shoal {
+
+// outputs[k][i] = ((s[0][i] op s[1][i]) op s[2][i]) ... for 0 <= i < elements, for every output k.
+// An output may be one of the sources (the same start); other overlap is not allowed.
+using Reduction = void (*)(std::span<const std::byte* const> sources,
+                           std::span<std::byte* const> outputs, std::size_t elements);
+Reduction reduction_of(ElementType type, ReduceOp op);
+
+// The type in which partial results of `type` travel.
+constexpr ElementType wide_type(ElementType type) {
+  return type == ElementType::float16 || type == ElementType::bfloat16 ? ElementType::float32
+                                                                       : type;
+}
+
+// For reductions that go hop by hop: the partial result, in wide_type, takes in one more source.
+struct HopReduction {
+  // out[i] = wide(values[i])
+  void (*widen)(const std::byte* values, std::byte* out, std::size_t elements);
+  // partial[i] = partial[i] op wide(values[i])
+  void (*take_in)(std::byte* partial, const std::byte* values, std::size_t elements);
+  // out[i] = rounded(partial[i])
+  void (*narrow)(const std::byte* partial, std::byte* out, std::size_t elements);
+};
+HopReduction hop_reduction_of(ElementType type, ReduceOp op);
+
+}  // namespace shoal

@@ -1,0 +1,119 @@
+// The memory through which the ranks of a group on one host exchange data, and its layout:
+//
+//   header | state of rank 0..n-1 | small slots | staging | ring channels | message channels
+//
+// The same bytes serve threads (memory of the process) and processes (a memory file that every
+// member maps). Pages are touched when first used, so large channels cost nothing until then.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "shoal/comm/flag.h"
+
+namespace shoal {
+
+using RegionToken = std::array<std::uint8_t, 32>;
+
+// How a rank's membership ended, written by itself.
+enum class Ending : std::uint32_t {
+  none,       // still here
+  left,       // destroyed its group
+  peer_lost,  // gave up because of a dead rank
+  timed_out,  // gave up waiting for a rank
+  mismatch,   // made or saw a call that does not fit the others'
+  cancelled,  // abort()
+};
+
+// One step of one rank. Payloads that fit travel in the cache line of the flag that announces them.
+// A rank's steps alternate between two lines: step s + 2 is published only after all ranks' step
+// s + 1 was seen, hence after everybody has read step s.
+struct alignas(64) StepLine {
+  static constexpr std::size_t kInlineBytes = 48;
+  Flag arrived;
+  std::uint32_t unused = 0;
+  std::uint64_t call = 0;  // Call::packed()
+  std::byte payload[kInlineBytes];
+};
+static_assert(sizeof(StepLine) == 64);
+
+struct alignas(128) RankState {
+  StepLine steps[2];
+  alignas(64) Flag done;  // chunks that this rank has finished with
+  // Rarely written, rarely read.
+  alignas(64) std::atomic<std::uint32_t> ending{0};  // Ending
+  std::atomic<std::int32_t> blamed{-1};              // the rank because of which
+  std::atomic<std::int32_t> joined{0};
+};
+
+// One direction between two ranks: a ring of bytes, written by one and read by the other. Positions
+// count units of 64 bytes since the beginning.
+struct alignas(128) ChannelState {
+  Flag written;
+  alignas(64) Flag read;
+};
+
+struct RegionShape {
+  static constexpr std::size_t kSmallBytes = 2048;       // one-shot up to here
+  static constexpr std::size_t kChunkBytes = 512 << 10;  // staging, twice per rank
+  int size = 1;
+  std::size_t channel_bytes = std::size_t{1} << 20;
+
+  static RegionShape of(int size);
+  std::size_t states_at() const;
+  std::size_t small_at() const;
+  std::size_t staging_at() const;
+  std::size_t channel_states_at() const;
+  std::size_t channels_at() const;
+  std::size_t bytes() const;
+  // Channels 0..n-1 lead from rank i to rank i + 1 and serve the ring; the rest are the pairs.
+  int channels() const { return size + size * size; }
+};
+
+// Owns one mapping of a region. Thread safe.
+class Region {
+ public:
+  // In this process only.
+  static std::shared_ptr<Region> in_process(int size);
+  // In a memory file; hand file() to the other processes.
+  static std::shared_ptr<Region> in_file(int size, const RegionToken& token);
+  // Maps a memory file that another process made. Throws InvalidInput when it is not the region of
+  // `token` and `size`. Takes the file.
+  static std::shared_ptr<Region> from_file(int file, int size, const RegionToken& token);
+  ~Region();
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  const RegionShape& shape() const { return shape_; }
+  int file() const { return file_; }
+  void close_file();  // the mapping stays
+
+  RankState& state(int rank) { return states_[rank]; }
+  std::byte* small(int rank, int parity) {
+    return base_ + shape_.small_at() +
+           (static_cast<std::size_t>(rank) * 2 + parity) * RegionShape::kSmallBytes;
+  }
+  std::byte* staging(int rank, int parity) {
+    return base_ + shape_.staging_at() +
+           (static_cast<std::size_t>(rank) * 2 + parity) * RegionShape::kChunkBytes;
+  }
+  ChannelState& channel(int index) { return channel_states_[index]; }
+  std::byte* channel_memory(int index) {
+    return base_ + shape_.channels_at() + static_cast<std::size_t>(index) * shape_.channel_bytes;
+  }
+
+ private:
+  Region(int file, std::byte* base, RegionShape shape);
+  void make(const RegionToken& token);
+
+  int file_;
+  std::byte* base_;
+  RegionShape shape_;
+  RankState* states_;
+  ChannelState* channel_states_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,189 @@
+// The operations of SharedGroup that go through staging memory, chunk by chunk.
+//
+// Chunks are numbered since the group began; chunk c lies in half c mod 2 of each rank's staging
+// memory. `done` of a rank counts the chunks with which it has finished, in its own and in the
+// others' staging memory.
+#include <cstring>
+
+#include "shoal/comm/shared_round.h"
+
+namespace shoal {
+
+// Chunk c takes the place of chunk c - 2, with which everybody must have finished.
+void SharedGroup::await_staging(const Round& round, std::uint32_t chunk) {
+  await_done(round, chunk - 1);
+}
+
+void SharedGroup::await_done(const Round& round, std::uint32_t chunks) {
+  round.awaited_done = chunks;
+  for (int rank = 0; rank < size_; ++rank) {
+    if (rank == spec_.rank) continue;
+    wait_.until(region().state(rank).done, chunks, rank, round, round.deadline);
+  }
+}
+
+// While the others fill their staging memory with one chunk, this rank fills the next.
+void SharedGroup::reduce_chunks(const Round& round, const Cut& cut, const Parts& in,
+                                const Parts* out) {
+  await_staging(round, done_);
+  stage(cut, in, 0, done_);
+  publish(round);
+  for (std::size_t chunk = 0; chunk < cut.chunks(); ++chunk) {
+    const bool more = chunk + 1 < cut.chunks();
+    if (more) {
+      await_staging(round, done_ + 1);
+      stage(cut, in, chunk + 1, done_ + 1);
+    }
+    await_step(round);
+    if (more) publish(round);
+    const std::uint32_t number = done_;
+    reduce_slice(round, cut, chunk, in, out);
+    chunk_done();
+    if (out != nullptr) continue;
+    await_done(round, done_);
+    const std::byte* const own = staging(spec_.rank, number);
+    for (int owner = 0; owner < size_; ++owner) {
+      if (owner == spec_.rank) continue;
+      const Slice slice = cut.slice(chunk, owner);
+      in.scatter(own + slice.offset, slice.begin, slice.count);
+    }
+  }
+}
+
+// Copies the slices that others reduce.
+void SharedGroup::stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number) {
+  std::byte* const own = staging(spec_.rank, number);
+  std::size_t bytes = 0;
+  for (int owner = 0; owner < size_; ++owner) {
+    if (owner == spec_.rank) continue;
+    const Slice slice = cut.slice(chunk, owner);
+    in.gather(slice.begin, slice.count, own + slice.offset);
+    bytes += slice.count * cut.element();
+  }
+  bytes_sent_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+// The sum goes to this rank's memory and over the others' contributions: for all_reduce that is
+// where they take it from; for reduce_scatter it keeps the cache lines migrating (see the header).
+void SharedGroup::reduce_slice(const Round& round, const Cut& cut, std::size_t chunk,
+                               const Parts& in, const Parts* out) {
+  const Slice slice = cut.slice(chunk, spec_.rank);
+  in.visit(slice.begin, slice.count, [&](std::byte* own, std::size_t count, std::size_t before) {
+    const std::size_t skipped = before * cut.element();
+    std::size_t outputs = 0;
+    outputs_[outputs++] = own;
+    for (int rank = 0; rank < size_; ++rank) {
+      if (rank == spec_.rank) {
+        sources_[rank] = own;
+        continue;
+      }
+      std::byte* const theirs = staging(rank, done_) + slice.offset + skipped;
+      sources_[rank] = theirs;
+      outputs_[outputs++] = theirs;
+    }
+    if (out != nullptr) {
+      out->visit(cut.output_begin(chunk) + before, count,
+                 [&](std::byte* memory, std::size_t, std::size_t) { outputs_[0] = memory; });
+    }
+    round.reduce(sources_, outputs_, count);
+  });
+  if (out == nullptr) {
+    bytes_sent_.fetch_add(slice.count * cut.element() * (size_ - 1), std::memory_order_relaxed);
+  }
+}
+
+void SharedGroup::broadcast(Buffer data, int root, Deadline deadline) {
+  check_root(root, size_);
+  const Parts parts(std::span<const Buffer>(&data, 1));
+  const Round round(*this, deadline,
+                    {.operation = Operation::broadcast,
+                     .type = data.type,
+                     .root = root,
+                     .elements = data.elements});
+  if (size_ == 1) return;
+  const std::size_t bytes = data.bytes();
+  if (spec_.rank == root) {
+    bytes_sent_.fetch_add(bytes * (size_ - 1), std::memory_order_relaxed);
+  }
+  if (bytes <= RegionShape::kSmallBytes) {
+    if (spec_.rank == root && bytes != 0) {
+      std::memcpy(payload(root, bytes, steps_ + 1), data.data, bytes);
+    }
+    publish(round);
+    await_step(round);
+    if (spec_.rank != root && bytes != 0) {
+      std::memcpy(data.data, payload(root, bytes, steps_), bytes);
+    }
+    return;
+  }
+  for (std::size_t begin = 0; begin < bytes; begin += RegionShape::kChunkBytes) {
+    const std::size_t here = std::min(RegionShape::kChunkBytes, bytes - begin);
+    if (spec_.rank == root) {
+      await_staging(round, done_);
+      std::memcpy(staging(root, done_), data.data + begin, here);
+    }
+    publish(round);
+    await_step(round);
+    if (spec_.rank != root) std::memcpy(data.data + begin, staging(root, done_), here);
+    chunk_done();
+  }
+}
+
+void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
+  check_all_gather(in, out, size_);
+  const Round round(*this, deadline,
+                    {.operation = Operation::all_gather, .type = in.type, .elements = in.elements});
+  const std::size_t bytes = in.bytes();
+  std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
+  if (bytes != 0 && own != in.data) std::memmove(own, in.data, bytes);
+  if (size_ == 1) return;
+  bytes_sent_.fetch_add(bytes * (size_ - 1), std::memory_order_relaxed);
+  const bool small = bytes <= RegionShape::kSmallBytes;
+  const std::size_t step_bytes = small ? bytes : RegionShape::kChunkBytes;
+  std::size_t begin = 0;
+  do {
+    const std::size_t here = std::min(step_bytes, bytes - begin);
+    if (!small) await_staging(round, done_);
+    const auto place = [&](int rank, std::uint32_t step) {
+      return small ? payload(rank, bytes, step) : staging(rank, done_);
+    };
+    if (here != 0) std::memcpy(place(spec_.rank, steps_ + 1), own + begin, here);
+    publish(round);
+    await_step(round);
+    for (int peer = 0; peer < size_ && here != 0; ++peer) {
+      if (peer == spec_.rank) continue;
+      std::memcpy(out.data + bytes * static_cast<std::size_t>(peer) + begin, place(peer, steps_),
+                  here);
+    }
+    if (!small) chunk_done();
+    begin += here;
+  } while (begin < bytes);
+}
+
+// Both directions of the ring at once: a rank that only wrote could wait for ever for room.
+void SharedGroup::Ring::exchange(const std::byte* out, std::size_t out_bytes, std::byte* in,
+                                 std::size_t in_bytes) {
+  group_.bytes_sent_.fetch_add(out_bytes, std::memory_order_relaxed);
+  const int next = (group_.spec_.rank + 1) % group_.size_;
+  const int before = (group_.spec_.rank + group_.size_ - 1) % group_.size_;
+  unsigned idle = 0;
+  while (out_bytes != 0 || in_bytes != 0) {
+    const std::size_t written = group_.ring_out_.write_some(out, out_bytes);
+    const std::size_t read = group_.ring_in_.read_some(in, in_bytes);
+    out += written;
+    out_bytes -= written;
+    in += read;
+    in_bytes -= read;
+    if (written != 0 || read != 0) {
+      idle = 0;
+    } else if (in_bytes != 0) {
+      group_.wait_.pause(idle++, group_.ring_in_.flag(), group_.ring_in_.awaited(), before, round_,
+                         round_.deadline);
+    } else {
+      group_.wait_.pause(idle++, group_.ring_out_.flag(), group_.ring_out_.awaited(), next, round_,
+                         round_.deadline);
+    }
+  }
+}
+
+}  // namespace shoal

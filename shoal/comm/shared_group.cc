@@ -1,0 +1,169 @@
+#include "shoal/comm/shared_group.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "shoal/comm/shared_round.h"
+
+namespace shoal {
+
+SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
+    : spec_(std::move(spec)),
+      size_(spec_.region->shape().size),
+      wait_(spec_),
+      messages_(spec_, wait_),
+      ring_out_(region().channel(spec_.rank), region().channel_memory(spec_.rank),
+                region().shape().channel_bytes),
+      ring_in_(region().channel((spec_.rank + size_ - 1) % size_),
+               region().channel_memory((spec_.rank + size_ - 1) % size_),
+               region().shape().channel_bytes),
+      sources_(size_),
+      outputs_(size_),
+      registered_(std::move(registry), *this) {}
+
+SharedGroup::~SharedGroup() { wait_.leave(Ending::left, -1); }
+
+std::uint64_t SharedGroup::bytes_sent() const {
+  return bytes_sent_.load(std::memory_order_relaxed);
+}
+
+void SharedGroup::abort() {
+  wait_.abort({"the group's work", calls_shown_.load(std::memory_order_relaxed), spec_.name});
+}
+
+std::byte* SharedGroup::payload(int rank, std::size_t bytes, std::uint32_t step) {
+  if (bytes <= StepLine::kInlineBytes) return region().state(rank).steps[step & 1].payload;
+  return region().small(rank, static_cast<int>(step & 1));
+}
+
+void SharedGroup::publish(const Round& round) {
+  StepLine& line = next_line();
+  line.call = round.packed;
+  line.arrived.advance_to(++steps_);
+}
+
+void SharedGroup::await_step(const Round& round) {
+  bool differ = false;
+  for (int rank = 0; rank < size_; ++rank) {
+    if (rank == spec_.rank) continue;
+    StepLine& line = region().state(rank).steps[steps_ & 1];
+    wait_.until(line.arrived, steps_, rank, round, round.deadline);
+    differ |= line.call != round.packed;
+  }
+  if (!differ) [[likely]]
+    return;
+  std::vector<std::uint64_t> calls(size_);
+  for (int rank = 0; rank < size_; ++rank) {
+    calls[rank] = region().state(rank).steps[steps_ & 1].call;
+  }
+  wait_.fail(Ending::mismatch, spec_.rank, calls_differ(round.place(), calls));
+}
+
+void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
+  const Parts parts(buffers);
+  const Round round(*this, deadline,
+                    {.operation = Operation::all_reduce,
+                     .type = parts.type(),
+                     .op = op,
+                     .algorithm = spec_.algorithm,
+                     .elements = parts.elements()});
+  if (size_ == 1) return;
+  if (parts.bytes() <= RegionShape::kSmallBytes) {
+    std::byte* const direct = buffers.size() == 1 ? buffers[0].data : nullptr;
+    alignas(64) std::byte sum[RegionShape::kSmallBytes];
+    reduce_small(round, parts, direct != nullptr ? direct : sum);
+    if (direct == nullptr) parts.scatter(sum, 0, parts.elements());
+  } else if (spec_.algorithm == Algorithm::ring) {
+    publish(round);
+    await_step(round);
+    Ring ring(*this, round);
+    ring_all_reduce(ring, spec_.rank, size_, parts, op, ring_scratch_);
+  } else {
+    reduce_chunks(round, Cut::of_vector(parts, size_), parts, nullptr);
+  }
+}
+
+void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
+  check_reduce_scatter(in, out, size_);
+  const Round round(*this, deadline,
+                    {.operation = Operation::reduce_scatter,
+                     .type = in.type,
+                     .op = op,
+                     .algorithm = spec_.algorithm,
+                     .elements = in.elements});
+  if (size_ == 1) {
+    if (out.bytes() != 0) std::memmove(out.data, in.data, out.bytes());
+    return;
+  }
+  const Parts input(in);
+  if (in.bytes() <= RegionShape::kSmallBytes) {
+    reduce_small(round, input, out.data);
+  } else if (spec_.algorithm == Algorithm::ring) {
+    publish(round);
+    await_step(round);
+    Ring ring(*this, round);
+    ring_reduce_scatter(ring, spec_.rank, size_, in, out, op, ring_scratch_);
+  } else {
+    const Parts output(std::span<const Buffer>(&out, 1));
+    reduce_chunks(round, Cut::of_pieces(input, size_), input, &output);
+  }
+}
+
+void SharedGroup::barrier(Deadline deadline) {
+  const Round round(*this, deadline, {.operation = Operation::barrier});
+  if (size_ == 1) return;
+  publish(round);
+  await_step(round);
+}
+
+// One step: everybody sees everything and sums by itself, in the same order.
+void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* out) {
+  in.gather(0, in.elements(), payload(spec_.rank, in.bytes(), steps_ + 1));
+  bytes_sent_.fetch_add(in.bytes() * (size_ - 1), std::memory_order_relaxed);
+  publish(round);
+  await_step(round);
+  const auto elements = static_cast<std::int64_t>(in.elements());
+  if (round.call.operation == Operation::reduce_scatter) {
+    reduce_small_slice(round, part_of(elements, size_, spec_.rank), out);
+  } else if (spec_.algorithm == Algorithm::two_shot) {
+    reduce_small_slice(round, {0, elements}, out);
+  } else {
+    for (int chunk = 0; chunk < size_; ++chunk) {
+      const Range slice = part_of(elements, size_, chunk);
+      reduce_small_slice(round, slice, out + slice.begin * size_of(in.type()));
+    }
+  }
+}
+
+void SharedGroup::reduce_small_slice(const Round& round, const Range& slice, std::byte* out) {
+  if (slice.empty()) return;
+  const std::size_t element = size_of(round.call.type);
+  const std::size_t bytes = round.call.elements * element;
+  // The ring's order: the chunk's number is that of the rank that adds last.
+  int first = 0;
+  if (spec_.algorithm == Algorithm::ring) {
+    while (part_of(static_cast<std::int64_t>(round.call.elements), size_, first) != slice) ++first;
+    ++first;
+  }
+  for (int i = 0; i < size_; ++i) {
+    sources_[i] = payload((first + i) % size_, bytes, steps_) + slice.begin * element;
+  }
+  round.reduce(sources_, {&out, 1}, static_cast<std::size_t>(slice.size()));
+}
+
+void SharedGroup::send(ConstBuffer data, int to, Deadline deadline) {
+  check_peer(to, spec_.rank, size_, "send to");
+  wait_.rethrow_if_spent();
+  messages_.send(data, to, deadline);
+  bytes_sent_.fetch_add(data.bytes(), std::memory_order_relaxed);
+}
+
+void SharedGroup::receive(Buffer data, int from, Deadline deadline) {
+  check_peer(from, spec_.rank, size_, "receive from");
+  wait_.rethrow_if_spent();
+  messages_.receive(data, from, deadline);
+}
+
+}  // namespace shoal

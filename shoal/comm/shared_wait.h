@@ -1,0 +1,79 @@
+// Waiting for ranks that share a region, until they come, are gone, or time is up.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shoal/comm/failure.h"
+#include "shoal/comm/flag.h"
+#include "shoal/comm/region.h"
+
+namespace shoal {
+
+struct SharedGroupSpec {
+  std::string name;
+  std::string_view engine;  // "memory" or "shm"
+  int rank = 0;
+  std::shared_ptr<Region> region;  // shared: by all ranks when they are threads
+  Patience patience;
+  Algorithm algorithm = Algorithm::two_shot;
+  // The ranks of the group whose processes have ended. Any thread; called rarely.
+  std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };
+};
+
+// What a rank is doing while it waits; asked only when the wait fails.
+class Doing {
+ public:
+  virtual Place place() const = 0;
+  // The ranks that have not come; may be empty when only data is awaited.
+  virtual std::vector<int> absent() const = 0;
+
+ protected:
+  ~Doing() = default;
+};
+
+// Any thread.
+class SharedWait {
+ public:
+  explicit SharedWait(const SharedGroupSpec& spec);
+
+  // Returns when `flag`, which rank `peer` advances, has reached `count`.
+  void until(Flag& flag, std::uint32_t count, int peer, const Doing& doing, Deadline deadline) {
+    if (!flag.reached(count)) slowly(flag, count, peer, doing, deadline);
+  }
+  // For waits on several things at once: call it in a loop that tries them. The longer the loop has
+  // gone without success (`idle` rounds), the more of the core is given away; in the end it sleeps
+  // up to a millisecond on `flag`. Throws like until().
+  void pause(unsigned idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
+             Deadline deadline);
+
+  void rethrow_if_spent() const { spent_.rethrow_if_set(); }
+  // Marks in the region why this rank goes, wakes everybody, throws `error`, now and from then on.
+  template <typename E>
+  [[noreturn]] void fail(Ending ending, int blamed, const E& error) {
+    leave(ending, blamed);
+    spent_.set(std::make_exception_ptr(error));
+    throw error;
+  }
+  // The same without throwing.
+  void abort(const Place& place);
+  // Marks that this rank has gone, unless it said why before.
+  void leave(Ending ending, int blamed);
+
+ private:
+  void slowly(Flag& flag, std::uint32_t count, int peer, const Doing& doing, Deadline deadline);
+  // Throws when waiting for `peer` has no hope, unless the flag has come meanwhile.
+  void give_up_if_hopeless(const Flag& flag, std::uint32_t count, int peer, const Doing& doing,
+                           Deadline deadline);
+  [[noreturn]] void fail_because(int peer, Ending ending, const Doing& doing, Deadline deadline);
+  bool was_aborted() const { return aborted_.load(std::memory_order_acquire); }
+
+  const SharedGroupSpec& spec_;
+  std::atomic<bool> aborted_{false};
+  Spent spent_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,115 @@
+#include "shoal/comm/world.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "shoal/comm/forming.h"
+#include "shoal/comm/store_world.h"
+#include "shoal/core/error.h"
+
+namespace shoal {
+
+StoreWorld::StoreWorld(std::shared_ptr<Store> store, Membership me, const CommOptions& options,
+                       Deadline deadline)
+    : store_(std::move(store)),
+      me_(me),
+      options_(options),
+      members_(std::make_shared<Members>(store_, me, options, deadline)),
+      registry_(std::make_shared<GroupRegistry>()) {}
+
+StoreWorld::~StoreWorld() { registry_->abort_all(); }
+
+int StoreWorld::local_rank() const {
+  const std::vector<int> ranks = members_->ranks_of_host(members_->of(me_.rank).host);
+  return static_cast<int>(std::find(ranks.begin(), ranks.end(), me_.rank) - ranks.begin());
+}
+
+int StoreWorld::local_size() const {
+  return static_cast<int>(members_->ranks_of_host(members_->of(me_.rank).host).size());
+}
+
+void StoreWorld::claim_name(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (!names_.insert(name).second) {
+    throw InvalidInput(
+        fmt::format("a group named \"{}\" was formed before in this world; give "
+                    "every group a name of its own",
+                    name));
+  }
+}
+
+Engine StoreWorld::engine_for(const std::vector<int>& ranks) const {
+  const bool in_process = members_->in_one_process();
+  const bool on_host = members_->on_one_host(ranks);
+  const auto refuse = [&](std::string_view engine, std::string_view why) {
+    throw InvalidInput(
+        fmt::format("comm.engine {} cannot serve ranks {}: they {}; choose automatic", engine,
+                    fmt::join(ranks, ", "), why));
+  };
+  switch (options_.engine) {
+    case Engine::automatic:
+      break;
+    case Engine::memory:
+      if (!in_process) refuse("memory", "are not threads of one process");
+      return Engine::memory;
+    case Engine::shm:
+      if (!on_host) refuse("shm", "are not all on one host");
+      return Engine::shm;
+    case Engine::tcp:
+      return Engine::tcp;
+  }
+  if (in_process) return Engine::memory;
+  return on_host ? Engine::shm : Engine::tcp;
+}
+
+std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
+                                              const std::vector<int>& ranks, Deadline deadline) {
+  const std::string list = fmt::format("{}", fmt::join(ranks, ", "));
+  const auto own = std::find(ranks.begin(), ranks.end(), me_.rank);
+  if (own == ranks.end() || !std::is_sorted(ranks.begin(), ranks.end()) ||
+      std::adjacent_find(ranks.begin(), ranks.end()) != ranks.end() || ranks.front() < 0 ||
+      ranks.back() >= me_.size) {
+    throw InvalidInput(
+        fmt::format("rank {} cannot form group {} of ranks {}: give different ranks "
+                    "from 0 to {} in ascending order, its own among them",
+                    me_.rank, name, list, me_.size - 1));
+  }
+  claim_name(name);
+  const Engine engine = engine_for(ranks);
+  const std::shared_ptr<Store> store = with_prefix(store_, "group/" + name + "/");
+  const int rank = static_cast<int>(own - ranks.begin());
+  const Forming forming{name, ranks, rank, store, members_, registry_, options_};
+  const std::unique_ptr<FormsGroup> forms = engine == Engine::memory ? forms_memory_group(forming)
+                                            : engine == Engine::shm  ? forms_shm_group(forming)
+                                                                     : forms_tcp_group(forming);
+  store->set(fmt::format("offer/{}", rank), forms->offer(deadline), deadline);
+  // The last to come opens the way for all.
+  if (store->add("arrived", 1, deadline) == static_cast<std::int64_t>(ranks.size())) {
+    store->set("ranks", list, deadline);
+  }
+  const std::string agreed = members_->await(
+      {"group/" + name + "/ranks", "group/" + name + "/offer/", "forming group " + name}, ranks,
+      deadline);
+  if (agreed != list) {
+    throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
+                                   me_.rank, name, list, agreed));
+  }
+  return forms->finish(deadline);
+}
+
+std::unique_ptr<World> join_world(std::shared_ptr<Store> store, Membership me,
+                                  const CommOptions& options, Deadline deadline) {
+  require_none(options.problems());
+  // The packed form of a call has twelve bits for a rank.
+  if (me.size < 1 || me.size > 4096 || me.rank < 0 || me.rank >= me.size) {
+    throw InvalidInput(
+        fmt::format("rank {} of a world of {} is not possible; ranks go from 0 to "
+                    "size - 1, and a world has at most 4096",
+                    me.rank, me.size));
+  }
+  return std::make_unique<StoreWorld>(std::move(store), me, options, deadline);
+}
+
+}  // namespace shoal

@@ -1,0 +1,67 @@
+// The workers of a job, as one of them sees it: its rank, and how to form groups.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shoal/comm/group.h"
+#include "shoal/comm/store.h"
+
+namespace shoal {
+
+enum class Engine : std::uint8_t {
+  automatic,  // memory for threads, shm when all members are on one host, else tcp
+  memory,
+  shm,
+  tcp
+};
+
+struct CommOptions {
+  Engine engine = Engine::automatic;
+  Algorithm algorithm = Algorithm::two_shot;
+  double join_seconds = 60;         // to wait for all workers at the start
+  double collective_seconds = 300;  // for one collective or receive
+  double death_seconds = 1;         // within which a dead worker is noticed
+  std::string
+      interface_address;  // to listen on for tcp; empty: the address that routes to the peer
+  std::vector<std::string> problems() const;
+};
+struct OptionTable;
+OptionTable describe(CommOptions& options);  // table "comm"
+
+// Thread safe. Owns the groups' connections; destroying it closes them.
+class World {
+ public:
+  virtual ~World() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual int local_rank() const = 0;  // among the workers of this host
+  virtual int local_size() const = 0;
+  virtual Store& store() = 0;
+  virtual const CommOptions& options() const = 0;
+
+  // Forms a group of `ranks` (world ranks, ascending, ours among them); all of them call it with
+  // the same `name`, which is used once. Blocks until all have come.
+  virtual std::unique_ptr<Group> form_group(const std::string& name, const std::vector<int>& ranks,
+                                            Deadline deadline) = 0;
+};
+
+struct Membership {
+  int rank = 0;
+  int size = 1;
+};
+
+// Joins the world `name` in `store`: exchanges host identity (boot id and a token seen through
+// shared memory, not a host name) and process ids, and waits until all `size` have come.
+// Throws TimedOut naming the ranks that did not come.
+std::unique_ptr<World> join_world(std::shared_ptr<Store> store, Membership me,
+                                  const CommOptions& options, Deadline deadline);
+
+// Runs `body` once per rank, each in a thread with a World over memory, and returns when all have
+// ended. When a rank throws, the others' groups are aborted and the first exception is rethrown.
+void run_ranks(int size, const CommOptions& options, const std::function<void(World&)>& body);
+
+}  // namespace shoal
