@@ -209,6 +209,18 @@ Option option(std::string name, std::vector<double>& field, std::string help) {
       });
 }
 
+Option option(std::string name, std::vector<std::int64_t>& field, std::string help) {
+  return make(
+      std::move(name), "list of integers", std::move(help),
+      [&field](const json& value) {
+        if (!value.is_array()) refuse("a list of integers", value);
+        std::vector<std::int64_t> integers;
+        for (const json& element : value) integers.push_back(integer(element));
+        field = std::move(integers);
+      },
+      [&field] { return json(field); });
+}
+
 Option option(std::string name, std::vector<std::pair<std::string, std::int64_t>>& field,
               std::string help) {
   Option made = make(

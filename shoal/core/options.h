@@ -58,6 +58,7 @@ Option option(std::string name, std::optional<std::int64_t>& field, std::string 
 Option option(std::string name, std::optional<double>& field, std::string help);
 Option option(std::string name, std::vector<std::string>& field, std::string help);
 Option option(std::string name, std::vector<double>& field, std::string help);
+Option option(std::string name, std::vector<std::int64_t>& field, std::string help);
 // A table of name = integer in file order, for example mesh = { data = 2 }.
 Option option(std::string name, std::vector<std::pair<std::string, std::int64_t>>& field,
               std::string help);

@@ -28,6 +28,7 @@ struct Fields {
   std::optional<double> maybe_real = 2.0;
   std::vector<std::string> words = {"a"};
   std::vector<double> reals;
+  std::vector<std::int64_t> integers;
   std::vector<std::pair<std::string, std::int64_t>> axes;
   std::map<std::string, std::vector<std::string>> layout = {{"batch", {"data"}}};
   json anything;
@@ -48,6 +49,7 @@ OptionTable describe(Fields& f) {
           option("maybe_real", f.maybe_real, "Perhaps a number."),
           option("words", f.words, "Some texts."),
           option("reals", f.reals, "Some numbers."),
+          option("integers", f.integers, "Some integers."),
           option("axes", f.axes, "Named sizes."),
           option("layout", f.layout, "Names to names."),
           option("anything", f.anything, "Whatever."),
@@ -85,6 +87,7 @@ TEST(Options, EveryTypeShowsItsDefaultAsToml) {
   EXPECT_EQ(shown.at("maybe_real"), "2.0");
   EXPECT_EQ(shown.at("words"), "[\"a\"]");
   EXPECT_EQ(shown.at("reals"), "[]");
+  EXPECT_EQ(shown.at("integers"), "[]");
   EXPECT_EQ(shown.at("axes"), "{}");
   EXPECT_EQ(shown.at("layout"), "{ batch = \"data\" }");
   EXPECT_EQ(shown.at("color"), "\"green\"");
@@ -108,6 +111,8 @@ TEST(Options, EveryTypeRefusesWhatItCannotHoldAndSaysWhatItExpects) {
   EXPECT_EQ(refusal("words", "a"), "expected a list of text, got \"a\"");
   EXPECT_EQ(refusal("words", {"a", 1}), "expected a list of text, got [\"a\", 1]");
   EXPECT_EQ(refusal("reals", {1, "x"}), "expected a number, got \"x\"");
+  EXPECT_EQ(refusal("integers", {1, 2.5}), "expected an integer, got 2.5");
+  EXPECT_EQ(refusal("integers", 1), "expected a list of integers, got 1");
   EXPECT_THAT(refusal("axes", {{"data", "two"}}), HasSubstr("table of integers"));
   EXPECT_THAT(refusal("axes", 2), HasSubstr("table of integers"));
   EXPECT_EQ(refusal("axes", json::parse(R"([["data", 2], ["data", 3]])")), "'data' stands twice");
@@ -154,6 +159,7 @@ void change_everything(Fields& f) {
   f.maybe_real = std::nullopt;
   f.words = {"", "b c"};
   f.reals = {0.1, 1e300, -5e-324, 3.0};
+  f.integers = {-1, 0, std::numeric_limits<std::int64_t>::max()};
   f.axes = {{"pipe", 2}, {"data", 3}, {"a b", 1}};
   f.layout = {{"batch", {"data"}}, {"ffn", {"tensor", "pipe"}}, {"none", {}}};
   f.anything = json::parse(R"([{"linear": 128}, "relu", {"dropout": 0.25, "on": true}])");
@@ -172,6 +178,7 @@ void expect_changed(const Fields& got) {
   EXPECT_EQ(got.maybe_real, want.maybe_real);
   EXPECT_EQ(got.words, want.words);
   EXPECT_EQ(got.reals, want.reals);
+  EXPECT_EQ(got.integers, want.integers);
   EXPECT_EQ(got.axes, want.axes);
   EXPECT_EQ(got.layout, want.layout);
   EXPECT_EQ(got.anything, want.anything);
