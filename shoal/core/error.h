@@ -10,8 +10,9 @@
 
 namespace shoal {
 
-// Base of everything shoal throws. The message says what, where and the remedy. A layer on the
-// way up may say what it was doing: `error.add_context("loading runs/a"); throw;` keeps type and fields.
+// Base of everything shoal throws. The message says what, where and the remedy. A layer on the way
+// up may say what it was doing: `error.add_context("loading runs/a"); throw;` keeps type and
+// fields.
 class Error : public std::exception {
  public:
   explicit Error(std::string message) : message_(std::move(message)) {}
