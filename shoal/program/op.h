@@ -76,10 +76,10 @@ struct Op {
   std::int64_t bytes = 0;  // upper bound of what is sent (send, receive, all_reduce, agree)
   ElementType type = ElementType::float32;  // of what is sent
 
-  std::vector<Use> reads;
-  std::vector<Use> writes;       // version found before; the write makes it version + 1
-  std::vector<Use> accumulates;  // reads and writes: adds to what is there (gradients, losses)
-  std::vector<Value> frees;      // dead after this operation
+  std::vector<Use> reads = {};
+  std::vector<Use> writes = {};       // version found before; the write makes it version + 1
+  std::vector<Use> accumulates = {};  // reads and writes: adds to what is there (gradients, losses)
+  std::vector<Value> frees = {};      // dead after this operation
 
   friend bool operator==(const Op&, const Op&) = default;
 };

@@ -101,6 +101,15 @@ std::int64_t gradient_bytes_per_sample(const BlockFacts& block) {
 
 }  // namespace
 
+std::string_view name_of(ProgramKind kind) {
+  switch (kind) {
+    case ProgramKind::train: return "train";
+    case ProgramKind::evaluate: return "evaluate";
+    case ProgramKind::predict: return "predict";
+  }
+  return "?";
+}
+
 int Program::group_index(const GroupFacts& group) {
   const auto found = std::find(groups.begin(), groups.end(), group);
   if (found != groups.end()) return static_cast<int>(found - groups.begin());

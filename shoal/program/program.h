@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -20,6 +21,9 @@ namespace shoal {
 inline constexpr std::int64_t kAgreeBytes = 64;
 inline constexpr std::int64_t kLossBytes = 24;  // sums of loss, weight and correct answers
 
+enum class ProgramKind : std::uint8_t { train, evaluate, predict };
+std::string_view name_of(ProgramKind kind);  // the key in Programs::named
+
 // Ranks that run collectives together. Equal groups of different ranks' programs have equal names.
 struct GroupFacts {
   std::string name;        // "world", "data", "data@pipe=1"
@@ -34,8 +38,8 @@ struct Program {
   int micro_batches = 1;
   std::int64_t micro_batch_samples = 0;  // of the largest micro-batch: sizes are upper bounds
   bool trains = true;                    // has an Update
-  std::vector<GroupFacts> groups;
-  std::vector<Op> ops;
+  std::vector<GroupFacts> groups = {};
+  std::vector<Op> ops = {};
 
   // Index of the group, added when new.
   int group_index(const GroupFacts& group);
@@ -75,7 +79,12 @@ std::int64_t bytes_of(const Value& value, const Program& program,
 std::string text_of(const Program& program);
 
 // The programs as a file that can be read, edited and run again (`--save-programs`, `--programs`).
+// Reading is strict: an unknown or missing field, or one of another kind, is InvalidInput naming
+// `source`, program, rank, and the operation's number and kind. Whether the programs fit together
+// is the verifier's business.
 nlohmann::json programs_to_json(const std::map<std::string, RankPrograms>& named);
+// The same as text for people: an operation a line. Parses to programs_to_json(named).
+std::string programs_text(const std::map<std::string, RankPrograms>& named);
 std::map<std::string, RankPrograms> programs_from_json(const nlohmann::json& json,
                                                        const std::string& source);
 

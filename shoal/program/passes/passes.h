@@ -8,14 +8,18 @@
 
 namespace shoal {
 
-enum class ProgramKind : std::uint8_t { train, evaluate, predict };
-
 // Load, Forward b0..bn, Loss, Backward bn..b0, Agree, Update: the same for every rank of the mesh.
-// evaluate and predict have Load and forwards only (evaluate ends with Loss).
+// evaluate and predict have Load and forwards only (evaluate ends with Loss). Blocks below the
+// lowest trainable one keep nothing and have no Backward.
 RankPrograms single_worker(const std::vector<BlockFacts>& blocks, const Plan& plan,
                            ProgramKind kind);
 
-// No backward below the lowest trainable block, and no gradient for what is frozen.
+// The facts with everything that the options freeze marked as not trainable.
+std::vector<BlockFacts> frozen(std::vector<BlockFacts> blocks, const FreezeOptions& options);
+
+// No backward below the lowest trainable block, and no gradient for what is frozen. The passes
+// after this one take the facts that `frozen` gives. A frozen block still runs as in training
+// (dropout, running statistics), as in PyTorch.
 RankPrograms freeze(RankPrograms programs, const std::vector<BlockFacts>& blocks,
                     const FreezeOptions& options);
 
