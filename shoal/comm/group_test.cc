@@ -1,0 +1,326 @@
+// Every operation of every engine and algorithm against a serial result: worlds of 1 to 7, vectors
+// from nothing to several chunks, all types.
+#include "shoal/comm/group.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstring>
+#include <tuple>
+
+#include "shoal/comm/half_types.h"
+#include "shoal/comm/test_worlds.h"
+#include "shoal/core/partition.h"
+
+namespace shoal::test {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+// One element of any type as a number, and back.
+double read(ElementType type, const std::byte* at) {
+  const auto as = [&]<typename T>(T value) {
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
+  switch (type) {
+    case ElementType::float32:
+      return as(float{});
+    case ElementType::float64:
+      return as(double{});
+    case ElementType::float16:
+      return widened(as(Float16{}));
+    case ElementType::bfloat16:
+      return widened(as(BFloat16{}));
+    case ElementType::int8:
+      return as(std::int8_t{});
+    case ElementType::int16:
+      return as(std::int16_t{});
+    case ElementType::int32:
+      return as(std::int32_t{});
+    case ElementType::int64:
+      return static_cast<double>(as(std::int64_t{}));
+    case ElementType::uint8:
+      return as(std::uint8_t{});
+    case ElementType::boolean:
+      return as(std::uint8_t{});
+  }
+  return 0;
+}
+
+void write(ElementType type, std::byte* at, double number) {
+  const auto as = [&](auto value) { std::memcpy(at, &value, sizeof value); };
+  const auto whole = static_cast<std::int64_t>(number);
+  switch (type) {
+    case ElementType::float32:
+      return as(static_cast<float>(number));
+    case ElementType::float64:
+      return as(number);
+    case ElementType::float16:
+      return as(rounded_to_float16(static_cast<float>(number)));
+    case ElementType::bfloat16:
+      return as(rounded_to_bfloat16(static_cast<float>(number)));
+    case ElementType::int8:
+      return as(static_cast<std::int8_t>(whole));
+    case ElementType::int16:
+      return as(static_cast<std::int16_t>(whole));
+    case ElementType::int32:
+      return as(static_cast<std::int32_t>(whole));
+    case ElementType::int64:
+      return as(whole);
+    case ElementType::uint8:
+      return as(static_cast<std::uint8_t>(whole));
+    case ElementType::boolean:
+      return as(static_cast<std::uint8_t>(whole != 0));
+  }
+}
+
+bool is_float(ElementType type) {
+  return type == ElementType::float32 || type == ElementType::float64 ||
+         type == ElementType::float16 || type == ElementType::bfloat16;
+}
+
+// Different on every rank and at every place; sums of floats depend on their order.
+Bytes input_of(ElementType type, std::size_t elements, int rank) {
+  Bytes values(elements * size_of(type));
+  for (std::size_t i = 0; i < elements; ++i) {
+    const std::uint64_t random = mixed(i, static_cast<std::uint64_t>(rank));
+    double number = static_cast<double>(random % 2001) - 1000;
+    if (is_float(type)) number /= 7;
+    if (type == ElementType::boolean) number = random % 3 == 0 ? 1 : 0;
+    write(type, values.data() + i * size_of(type), number);
+  }
+  return values;
+}
+
+double combine(ElementType type, ReduceOp op, double a, double b) {
+  if (op == ReduceOp::min) return std::min(a, b);
+  if (op == ReduceOp::max) return std::max(a, b);
+  // float32 and narrower are summed in float32; sums of whole numbers are exact here and wrap when
+  // they are written.
+  if (is_float(type) && type != ElementType::float64) {
+    return static_cast<float>(a) + static_cast<float>(b);
+  }
+  return a + b;
+}
+
+// Adds in the order that the algorithm promises.
+Bytes reduced(ElementType type, ReduceOp op, Algorithm algorithm, int size, std::size_t elements) {
+  std::vector<Bytes> inputs;
+  for (int rank = 0; rank < size; ++rank) inputs.push_back(input_of(type, elements, rank));
+  Bytes result(elements * size_of(type));
+  for (int chunk = 0; chunk < size; ++chunk) {
+    const Range range = part_of(static_cast<std::int64_t>(elements), size, chunk);
+    const int first = algorithm == Algorithm::ring ? chunk + 1 : 0;
+    for (auto i = range.begin; i < range.end; ++i) {
+      const std::size_t at = static_cast<std::size_t>(i) * size_of(type);
+      double sum = read(type, inputs[first % size].data() + at);
+      for (int step = 1; step < size; ++step) {
+        sum = combine(type, op, sum, read(type, inputs[(first + step) % size].data() + at));
+      }
+      write(type, result.data() + at, sum);
+    }
+  }
+  return result;
+}
+
+struct Setting {
+  Engine engine;
+  Algorithm algorithm;
+  CommOptions options() const {
+    CommOptions options;
+    options.engine = engine;
+    options.algorithm = algorithm;
+    return options;
+  }
+};
+
+class EveryEngine : public testing::TestWithParam<std::tuple<Engine, Algorithm, int>> {
+ protected:
+  Setting setting() const { return {std::get<0>(GetParam()), std::get<1>(GetParam())}; }
+  int size() const { return std::get<2>(GetParam()); }
+};
+
+std::vector<std::size_t> some_lengths(int size) {
+  return {0, 1, static_cast<std::size_t>(size) - 1, 12, 13, 510, 10007, 300001};
+}
+
+constexpr ElementType kTypes[] = {ElementType::float32,  ElementType::float64, ElementType::float16,
+                                  ElementType::bfloat16, ElementType::int8,    ElementType::int16,
+                                  ElementType::int32,    ElementType::int64,   ElementType::uint8,
+                                  ElementType::boolean};
+
+TEST_P(EveryEngine, AllReduceAddsInThePromisedOrder) {
+  for (const ElementType type : kTypes) {
+    for (const ReduceOp op : {ReduceOp::sum, ReduceOp::min, ReduceOp::max}) {
+      for (const std::size_t elements : some_lengths(size())) {
+        if (elements > 10007 && (op != ReduceOp::sum || size_of(type) == 8)) continue;
+        const Bytes expected = reduced(type, op, setting().algorithm, size(), elements);
+        with_group(size(), setting().options(), [&](Group& group) {
+          for (int repetition = 0; repetition < 2; ++repetition) {
+            Bytes values = input_of(type, elements, group.rank());
+            const Buffer all{values.data(), elements, type};
+            group.all_reduce({&all, 1}, op, soon());
+            ASSERT_TRUE(values == expected)
+                << name_of(type) << " x " << elements << " on rank " << group.rank();
+          }
+        });
+      }
+    }
+  }
+}
+
+TEST_P(EveryEngine, AllReduceTakesSeveralPartsAsOneVector) {
+  const std::vector<std::size_t> lengths{3, 0, 70001, 1, 1, 5000, 0, 64};
+  const std::size_t total = 75070;
+  const ElementType type = ElementType::float32;
+  const Bytes expected = reduced(type, ReduceOp::sum, setting().algorithm, size(), total);
+  with_group(size(), setting().options(), [&](Group& group) {
+    Bytes values = input_of(type, total, group.rank());
+    std::vector<Bytes> memory;
+    std::vector<Buffer> parts;
+    std::size_t at = 0;
+    for (const std::size_t length : lengths) {
+      memory.emplace_back(values.begin() + at, values.begin() + at + length * 4);
+      at += length * 4;
+    }
+    for (Bytes& part : memory) parts.push_back({part.data(), part.size() / 4, type});
+    group.all_reduce(parts, ReduceOp::sum, soon());
+    Bytes joined;
+    for (const Bytes& part : memory) joined.insert(joined.end(), part.begin(), part.end());
+    ASSERT_TRUE(joined == expected);
+  });
+}
+
+TEST_P(EveryEngine, ReduceScatterLeavesOnePieceOnEachRank) {
+  for (const ElementType type : {ElementType::float32, ElementType::bfloat16, ElementType::int64}) {
+    for (const std::size_t piece : {0, 1, 5, 100, 3001, 100003}) {
+      const std::size_t elements = piece * static_cast<std::size_t>(size());
+      const Bytes expected = reduced(type, ReduceOp::sum, setting().algorithm, size(), elements);
+      with_group(size(), setting().options(), [&](Group& group) {
+        const Bytes in = input_of(type, elements, group.rank());
+        const Bytes before = in;
+        Bytes out(piece * size_of(type));
+        group.reduce_scatter({in.data(), elements, type}, {out.data(), piece, type}, ReduceOp::sum,
+                             soon());
+        const auto begin =
+            expected.begin() + static_cast<std::ptrdiff_t>(out.size()) * group.rank();
+        ASSERT_TRUE(out == Bytes(begin, begin + out.size())) << piece << " on " << group.rank();
+        ASSERT_TRUE(in == before) << "the input was written";
+      });
+    }
+  }
+}
+
+TEST_P(EveryEngine, AllGatherPutsPiecesInOrderOfRank) {
+  for (const std::size_t piece : {0, 1, 5, 100, 3001, 300007}) {
+    const ElementType type = ElementType::int32;
+    Bytes expected;
+    for (int rank = 0; rank < size(); ++rank) {
+      const Bytes in = input_of(type, piece, rank);
+      expected.insert(expected.end(), in.begin(), in.end());
+    }
+    with_group(size(), setting().options(), [&](Group& group) {
+      const Bytes in = input_of(type, piece, group.rank());
+      Bytes out(expected.size());
+      group.all_gather({in.data(), piece, type}, {out.data(), piece * size(), type}, soon());
+      ASSERT_TRUE(out == expected) << piece << " on " << group.rank();
+      // In place: the input is already where it belongs.
+      Bytes same(expected.size());
+      std::byte* own = same.data() + in.size() * static_cast<std::size_t>(group.rank());
+      if (!in.empty()) std::memcpy(own, in.data(), in.size());
+      group.all_gather({own, piece, type}, {same.data(), piece * size(), type}, soon());
+      ASSERT_TRUE(same == expected) << piece << " in place";
+    });
+  }
+}
+
+TEST_P(EveryEngine, BroadcastFromEveryRoot) {
+  for (const std::size_t elements : {0, 1, 100, 3001, 700001}) {
+    with_group(size(), setting().options(), [&](Group& group) {
+      for (int root = 0; root < size(); ++root) {
+        Bytes values = input_of(ElementType::int16, elements, group.rank());
+        group.broadcast({values.data(), elements, ElementType::int16}, root, soon());
+        ASSERT_TRUE(values == input_of(ElementType::int16, elements, root));
+      }
+    });
+  }
+}
+
+TEST_P(EveryEngine, NoRankPassesABarrierBeforeAllHaveCome) {
+  std::atomic<int> before{0};
+  with_group(size(), setting().options(), [&](Group& group) {
+    for (int round = 1; round <= 20; ++round) {
+      before.fetch_add(1);
+      group.barrier(soon());
+      ASSERT_GE(before.load(), round * size());
+    }
+  });
+}
+
+// All kinds after each other without pause: a fast rank must not run over a slow one.
+TEST_P(EveryEngine, AStormOfMixedCallsStaysRight) {
+  with_group(size(), setting().options(), [&](Group& group) {
+    const int n = group.size();
+    for (std::uint64_t call = 0; call < 300; ++call) {
+      const std::uint64_t random = mixed(call, 99);
+      const std::size_t elements = std::size_t{1} << (random % 15);
+      std::vector<std::int32_t> values(elements * static_cast<std::size_t>(n));
+      std::vector<std::int32_t> own(elements, group.rank() + 1);
+      const Buffer mine = buffer(std::span(own));
+      switch ((random >> 8) % 4) {
+        case 0:
+          group.all_reduce({&mine, 1}, ReduceOp::sum, soon());
+          ASSERT_THAT(own, testing::Each(n * (n + 1) / 2)) << call;
+          break;
+        case 1: {
+          const int root = static_cast<int>((random >> 16) % n);
+          group.broadcast(mine, root, soon());
+          ASSERT_THAT(own, testing::Each(root + 1)) << call;
+          break;
+        }
+        case 2:
+          group.all_gather(mine, buffer(std::span(values)), soon());
+          for (std::size_t i = 0; i < values.size(); ++i) {
+            ASSERT_EQ(values[i], static_cast<std::int32_t>(i / elements) + 1) << call;
+          }
+          break;
+        default:
+          std::fill(values.begin(), values.end(), group.rank() + 1);
+          group.reduce_scatter(buffer(std::span<const std::int32_t>(values)), mine, ReduceOp::max,
+                               soon());
+          ASSERT_THAT(own, testing::Each(n)) << call;
+      }
+    }
+  });
+}
+
+TEST_P(EveryEngine, CountsTheBytesOfItsSchedule) {
+  const std::size_t elements = 100003;
+  std::atomic<std::uint64_t> sent{0};
+  with_group(size(), setting().options(), [&](Group& group) {
+    std::vector<float> values(elements, 1.0F);
+    const Buffer all = buffer(std::span(values));
+    const std::uint64_t before = group.bytes_sent();
+    group.all_reduce({&all, 1}, ReduceOp::sum, soon());
+    sent += group.bytes_sent() - before;
+  });
+  // 2 (n-1)/n of the bytes per rank, so 2 (n-1) times the bytes over all ranks.
+  EXPECT_EQ(sent.load(), 2 * (static_cast<std::uint64_t>(size()) - 1) * elements * 4);
+}
+
+std::string name_of_case(const testing::TestParamInfo<EveryEngine::ParamType>& info) {
+  return std::string(name_of_engine(std::get<0>(info.param))) +
+         (std::get<1>(info.param) == Algorithm::ring ? "_ring_" : "_two_shot_") +
+         std::to_string(std::get<2>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, EveryEngine,
+                         testing::Combine(testing::Values(Engine::memory, Engine::shm),
+                                          testing::Values(Algorithm::two_shot, Algorithm::ring),
+                                          testing::Values(1, 2, 3, 4, 7)),
+                         name_of_case);
+
+}  // namespace
+}  // namespace shoal::test

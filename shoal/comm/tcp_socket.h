@@ -1,0 +1,34 @@
+// TCP sockets: making, naming, and moving whole byte strings with a deadline. All are non-blocking.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "shoal/comm/socket.h"
+#include "shoal/core/deadline.h"
+
+namespace shoal {
+
+// Listens on a numeric address or a name of this host; port 0 takes a free one.
+// Throws InvalidInput when the port is taken or the address is not ours.
+Socket listen_tcp(const std::string& address, int port);
+
+// One attempt to connect, by `deadline`. Invalid when it fails; `why` then says the reason.
+Socket connect_tcp(const std::string& address, int port, Deadline deadline, std::string& why);
+
+// The next connection of a listener, invalid when there is none.
+Socket accept_tcp(const Socket& listener);
+
+int port_of(const Socket& socket);
+std::string address_of(const Socket& socket);  // our end, as text
+
+// For connections that carry data: no waiting for more to send, the congestion control that is
+// fastest on near links where the kernel lets us choose, buffers of `buffer_bytes` (auto-tuned ones
+// grow beyond the caches).
+void tune_for_data(const Socket& socket, int buffer_bytes);
+
+// Moves exactly `bytes`; false when the peer closed, an error came, or the deadline passed.
+bool read_all(const Socket& socket, void* data, std::size_t bytes, Deadline deadline);
+bool write_all(const Socket& socket, const void* data, std::size_t bytes, Deadline deadline);
+
+}  // namespace shoal

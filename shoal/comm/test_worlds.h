@@ -1,0 +1,86 @@
+// What the tests of groups share: worlds of threads under a watchdog, and inputs by rank.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "shoal/comm/world.h"
+
+namespace shoal::test {
+
+inline Deadline soon() { return Deadline::after(std::chrono::seconds(30)); }
+
+// A hung thread cannot be unwound: after this long the program says so and ends.
+class Watchdog {
+ public:
+  explicit Watchdog(std::string what, std::chrono::seconds limit = std::chrono::seconds(100))
+      : thread_([this, what = std::move(what), limit](const std::stop_token&) {
+          std::unique_lock lock(mutex_);
+          if (over_.wait_for(lock, limit, [&] { return done_; })) return;
+          std::fprintf(stderr, "watchdog: %s still runs after %lld s\n", what.c_str(),
+                       static_cast<long long>(limit.count()));
+          std::abort();
+        }) {}
+  ~Watchdog() {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+    over_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable over_;
+  bool done_ = false;
+  std::jthread thread_;
+};
+
+inline std::vector<int> first_ranks(int size) {
+  std::vector<int> ranks(static_cast<std::size_t>(size));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
+}
+
+// Runs `body` on every rank of a world of threads, with a group of all of them.
+inline void with_group(int size, const CommOptions& options,
+                       const std::function<void(Group&)>& body) {
+  const Watchdog watchdog("a world of " + std::to_string(size));
+  run_ranks(size, options, [&](World& world) {
+    const auto group = world.form_group("all", first_ranks(size), soon());
+    body(*group);
+  });
+}
+
+// 64 bits that look random, the same for the same numbers.
+inline std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t x = a * 0x9e3779b97f4a7c15ULL + b + 0x1234567ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+inline const char* name_of_engine(Engine engine) {
+  switch (engine) {
+    case Engine::automatic:
+      return "automatic";
+    case Engine::memory:
+      return "memory";
+    case Engine::shm:
+      return "shm";
+    case Engine::tcp:
+      return "tcp";
+  }
+  return "?";
+}
+
+}  // namespace shoal::test
