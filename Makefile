@@ -34,6 +34,7 @@ test: setup-tests ## set up, build and run every test
 	@cd build && $(CTEST)
 
 bench: build ## measure, beside PyTorch, and print ratios
+	@$(call compile,release,bench)
 	@bench/run.sh
 
 asan: setup-tests ## every test under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -19,12 +19,17 @@ if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)
   install(TARGETS shoal_command)
 endif()
 
-# What `make bench` measures with, one program of named cases; nothing else needs it.
+# What `make bench` measures with: a program for each file of bench/. Nothing else needs them.
 file(GLOB bench CONFIGURE_DEPENDS bench/*.cc)
 if(bench AND NOT SHOAL_TORCH_FREE)
-  add_executable(shoal_bench EXCLUDE_FROM_ALL ${bench})
-  target_link_libraries(shoal_bench PRIVATE shoal_all)
-  shoal_use_torch_header(shoal_bench)
+  add_custom_target(bench)
+  foreach(source IN LISTS bench)
+    cmake_path(GET source STEM name)
+    add_executable(${name} EXCLUDE_FROM_ALL ${source})
+    target_link_libraries(${name} PRIVATE shoal_all)
+    shoal_use_torch_header(${name})
+    add_dependencies(bench ${name})
+  endforeach()
 endif()
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/shoal)

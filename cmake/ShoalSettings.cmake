@@ -63,7 +63,8 @@ find_package(Python3 COMPONENTS Interpreter)
 # What every module sees. toml++ is header only here: two files read TOML.
 add_library(shoal_base INTERFACE)
 target_compile_features(shoal_base INTERFACE cxx_std_20)
-target_compile_definitions(shoal_base INTERFACE TOML_HEADER_ONLY=1)
+target_compile_definitions(shoal_base INTERFACE TOML_HEADER_ONLY=1
+                           SHOAL_VERSION="${PROJECT_VERSION}")
 target_link_libraries(shoal_base INTERFACE fmt::fmt nlohmann_json::nlohmann_json OpenSSL::Crypto
                                            ZLIB::ZLIB Threads::Threads)
 target_include_directories(shoal_base INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
