@@ -19,8 +19,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::unique_ptr<Group> group_over(const Forming& forming, std::string_view engine,
-                                  std::shared_ptr<Region> region) {
+std::unique_ptr<SharedGroup> group_over(const Forming& forming, std::string_view engine,
+                                        std::shared_ptr<Region> region) {
   const Members& members = *forming.members;
   const int host = members.of(forming.ranks[forming.rank]).host;
   SharedGroupSpec spec;
@@ -79,7 +79,7 @@ class ShmGroupForms final : public FormsGroup {
     region_->close_file();  // the mapping stays, and a descriptor less is open
     auto group = group_over(forming_, "shm", std::move(region_));
     // The first rank closes its door when it has served all, which they know when they are here.
-    group->barrier(deadline);
+    group->meet(deadline);
     return group;
   }
 

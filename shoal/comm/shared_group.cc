@@ -118,6 +118,11 @@ void SharedGroup::barrier(Deadline deadline) {
   await_step(round);
 }
 
+void SharedGroup::meet(Deadline deadline) {
+  barrier(deadline);
+  calls_ = 0;
+}
+
 // One step: everybody sees everything and sums by itself, in the same order.
 void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* out) {
   in.gather(0, in.elements(), payload(spec_.rank, in.bytes(), steps_ + 1));

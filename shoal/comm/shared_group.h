@@ -35,6 +35,8 @@ class SharedGroup final : public Group {
   // The registry may be null.
   SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> registry);
   ~SharedGroup() override;
+  // Until all members are there; not counted as a call.
+  void meet(Deadline deadline);
 
   int rank() const override { return spec_.rank; }
   int size() const override { return size_; }

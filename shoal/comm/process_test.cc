@@ -1,0 +1,247 @@
+// Workers as processes: they meet over the TCP store, and some of them are killed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "shoal/comm/test_worlds.h"
+#include "shoal/core/error.h"
+
+namespace shoal::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kSecret[] = "of these processes";
+
+// Forked processes; those that still live are killed in the end.
+class Processes {
+ public:
+  ~Processes() {
+    for (const pid_t process : running_) {
+      kill(process, SIGKILL);
+      waitpid(process, nullptr, 0);
+    }
+  }
+  // Runs `body` in a process of its own, which ends with the value it returns.
+  pid_t start(const std::function<int()>& body) {
+    const pid_t process = fork();
+    if (process == 0) {
+      int code = 99;
+      try {
+        code = body();
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "process: %s\n", error.what());
+      }
+      std::fflush(nullptr);
+      _exit(code);
+    }
+    running_.push_back(process);
+    return process;
+  }
+  // The exit code, or minus the signal.
+  int end_of(pid_t process) {
+    int status = 0;
+    waitpid(process, &status, 0);
+    std::erase(running_, process);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  std::vector<pid_t> running_;
+};
+
+// Reads or writes one number through a pipe.
+struct Pipe {
+  Pipe() {
+    if (pipe(ends) != 0) std::abort();
+  }
+  ~Pipe() {
+    close(ends[0]);
+    close(ends[1]);
+  }
+  void put(int number) const {
+    if (write(ends[1], &number, sizeof number) != sizeof number) std::abort();
+  }
+  int take() const {
+    int number = -1;
+    if (read(ends[0], &number, sizeof number) != sizeof number) return -1;
+    return number;
+  }
+  int ends[2];
+};
+
+class ProcessWorld : public testing::TestWithParam<Engine> {
+ protected:
+  // The store has a process of its own, so that this one stays without threads and can fork.
+  ProcessWorld() {
+    processes_.start([this] {
+      const auto server = serve_store("127.0.0.1", 0, kSecret);
+      port_.put(server->port());
+      pause();
+      return 0;
+    });
+    served_at_ = port_.take();
+  }
+
+  pid_t start_rank(int rank, int size, const std::function<int(World&)>& body) {
+    return processes_.start([=, this] {
+      const Watchdog watchdog("rank " + std::to_string(rank), seconds(60));
+      CommOptions options;
+      options.engine = GetParam();
+      const auto store = connect_store("127.0.0.1", served_at_, kSecret, soon());
+      const auto world = join_world(store, {.rank = rank, .size = size}, options, soon());
+      return body(*world);
+    });
+  }
+
+  // What a survivor returns when the error names exactly `rank`.
+  static int named(const PeerLost& error, int rank) {
+    if (error.lost == std::vector<int>{rank}) return 42;
+    std::fprintf(stderr, "named the wrong rank: %s\n", error.what());
+    return 1;
+  }
+
+  Processes processes_;
+  Pipe port_;
+  int served_at_ = 0;
+};
+
+std::string engine_here(Engine engine) {
+  return engine == Engine::automatic ? "shm" : name_of_engine(engine);
+}
+
+TEST_P(ProcessWorld, SumsAcrossProcesses) {
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.push_back(start_rank(rank, 3, [](World& world) {
+      const auto group = world.form_group("all", {0, 1, 2}, soon());
+      if (group->engine() != engine_here(GetParam()) || world.local_size() != 3) return 2;
+      for (const std::size_t elements : {std::size_t{1}, std::size_t{1000}, std::size_t{400001}}) {
+        std::vector<float> values(elements, static_cast<float>(world.rank() + 1));
+        const Buffer all = buffer(std::span(values));
+        group->all_reduce({&all, 1}, ReduceOp::sum, soon());
+        for (const float value : values) {
+          if (value != 6) return 1;
+        }
+      }
+      return 0;
+    }));
+  }
+  for (const pid_t rank : ranks) EXPECT_EQ(processes_.end_of(rank), 0);
+}
+
+TEST_P(ProcessWorld, SurvivorsNameARankThatWasKilledInACollective) {
+  const Pipe started;
+  const auto reduce_for_ever = [&](World& world) {
+    const auto group = world.form_group("all", {0, 1, 2}, soon());
+    std::vector<float> values(200000, 1.0F);
+    const Buffer all = buffer(std::span(values));
+    try {
+      for (int call = 0;; ++call) {
+        group->all_reduce({&all, 1}, ReduceOp::max, soon());
+        if (call == 20) started.put(world.rank());
+      }
+    } catch (const PeerLost& error) {
+      return named(error, 1);
+    }
+  };
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 3; ++rank) ranks.push_back(start_rank(rank, 3, reduce_for_ever));
+  for (int rank = 0; rank < 3; ++rank) started.take();
+  const auto killed = std::chrono::steady_clock::now();
+  kill(ranks[1], SIGKILL);
+  EXPECT_EQ(processes_.end_of(ranks[0]), 42);
+  EXPECT_EQ(processes_.end_of(ranks[2]), 42);
+  // Within a second where the machine is ours; tests may share it.
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, seconds(10));
+  EXPECT_EQ(processes_.end_of(ranks[1]), -SIGKILL);
+}
+
+// The survivors wait for each other, too: none may be blamed for leaving first.
+TEST_P(ProcessWorld, SurvivorsWaitingInAChainNameTheDeadRank) {
+  const Pipe started;
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 4; ++rank) {
+    ranks.push_back(start_rank(rank, 4, [&](World& world) {
+      const auto group = world.form_group("all", {0, 1, 2, 3}, soon());
+      group->barrier(soon());
+      started.put(0);
+      std::int32_t value = 0;
+      if (world.rank() == 3) {
+        pause();
+        return 0;
+      }
+      try {
+        group->receive(buffer(std::span(&value, 1)), world.rank() + 1, soon());
+      } catch (const PeerLost& error) {
+        return named(error, 3);
+      }
+      return 1;
+    }));
+  }
+  for (int rank = 0; rank < 4; ++rank) started.take();
+  kill(ranks[3], SIGKILL);
+  for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
+}
+
+TEST_P(ProcessWorld, ADeathIsNoticedWhileAGroupIsFormed) {
+  const Pipe joined;
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 2; ++rank) {
+    ranks.push_back(start_rank(rank, 2, [&](World& world) {
+      joined.put(0);
+      if (world.rank() == 1) {
+        pause();
+        return 0;
+      }
+      try {
+        world.form_group("all", {0, 1}, soon());
+      } catch (const PeerLost& error) {
+        return named(error, 1);
+      }
+      return 1;
+    }));
+  }
+  joined.take();
+  joined.take();
+  kill(ranks[1], SIGKILL);
+  EXPECT_EQ(processes_.end_of(ranks[0]), 42);
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST_P(ProcessWorld, NothingStaysOpenOrBehind) {
+  const std::vector<std::string> before = files_in("/dev/shm");
+  std::vector<pid_t> ranks;
+  for (int i = 0; i < 2; ++i) {
+    ranks.push_back(start_rank(i, 2, [](World& world) {
+      world.form_group("warm up", {0, 1}, soon())->barrier(soon());
+      const std::size_t open = files_in("/proc/self/fd").size();
+      for (int k = 0; k < 5; ++k) {
+        world.form_group("g" + std::to_string(k), {0, 1}, soon())->barrier(soon());
+      }
+      return files_in("/proc/self/fd").size() == open ? 0 : 1;
+    }));
+  }
+  for (const pid_t process : ranks) EXPECT_EQ(processes_.end_of(process), 0);
+  EXPECT_EQ(files_in("/dev/shm"), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld, testing::Values(Engine::automatic),
+                         [](const auto& info) { return name_of_engine(info.param); });
+
+}  // namespace
+}  // namespace shoal::test
