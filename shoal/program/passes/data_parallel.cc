@@ -53,12 +53,15 @@ class Reducer {
     std::vector<Op> before = std::exchange(program_.ops, {});
     find_last_additions(before);
     for (int i = 0; i < std::ssize(before); ++i) {
-      if (before[i].kind == OpKind::agree) {
+      const OpKind kind = before[i].kind;
+      if (kind == OpKind::agree) {
         for (auto& [key, bucket] : open_) close(key, bucket);
         average_buffers();
       }
+      // Another stage waits for what is sent; nobody waits for a bucket yet.
+      if (kind != OpKind::send) add_closed();
       program_.ops.push_back(std::move(before[i]));
-      if (program_.ops.back().kind == OpKind::backward) add_completed(i);
+      if (kind == OpKind::backward) add_completed(i);
     }
     return std::move(program_);
   }
@@ -96,8 +99,13 @@ class Reducer {
 
   void close(const Key& key, Bucket& bucket) {
     if (bucket.values.empty()) return;
-    program_.ops.push_back(make_.all_reduce(bucket.values, key.first));
+    closed_.push_back(make_.all_reduce(bucket.values, key.first));
     bucket = {};
+  }
+
+  void add_closed() {
+    for (Op& op : closed_) program_.ops.push_back(std::move(op));
+    closed_.clear();
   }
 
   // Running statistics: the executor divides the sum by the group's size.
@@ -130,6 +138,7 @@ class Reducer {
   std::unordered_map<Value, int, ValueHash> last_addition_;
   std::map<Axes, int> groups_;
   std::map<Key, Bucket> open_;
+  std::vector<Op> closed_;  // reductions on their way into the list
 };
 
 }  // namespace
