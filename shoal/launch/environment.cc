@@ -92,8 +92,4 @@ HostPort parse_host_port(const std::string& text, const std::string& what) {
   return place;
 }
 
-bool is_loopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || address.starts_with("127.");
-}
-
 }  // namespace shoal

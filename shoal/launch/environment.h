@@ -63,7 +63,4 @@ struct HostPort {
 // "host:port" or "[ipv6]:port". Throws InvalidInput beginning with `what`.
 HostPort parse_host_port(const std::string& text, const std::string& what);
 
-// Whether the address is this host's loopback: "localhost", 127.x.x.x or "::1".
-bool is_loopback(const std::string& address);
-
 }  // namespace shoal

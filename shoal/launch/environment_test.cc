@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "shoal/comm/interfaces.h"
 #include "shoal/core/error.h"
 #include "shoal/launch/secret.h"
 #include "shoal/launch/worker_variables.h"

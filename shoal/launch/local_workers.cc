@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "shoal/comm/interfaces.h"
 #include "shoal/comm/store.h"
 #include "shoal/core/deadline.h"
 #include "shoal/core/error.h"

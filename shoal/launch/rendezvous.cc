@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "shoal/comm/interfaces.h"
 #include "shoal/core/error.h"
 #include "shoal/launch/rendezvous_file.h"
 #include "shoal/launch/secret.h"
