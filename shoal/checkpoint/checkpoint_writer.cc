@@ -1,0 +1,313 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "shoal/checkpoint/checkpoint.h"
+#include "shoal/checkpoint/index.h"
+#include "shoal/checkpoint/safetensors.h"
+#include "shoal/core/check.h"
+#include "shoal/core/cores.h"
+#include "shoal/core/digest.h"
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+#include "shoal/core/version.h"
+#include "shoal/tensor/element_types.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::size_t kAlignment = 64;          // of each tensor's bytes
+constexpr std::size_t kPieceBytes = 256 << 10;  // checksummed and written while in the cache
+constexpr int kNice = 10;                       // training comes first where they share a core
+
+// Memory that is kept from checkpoint to checkpoint: its pages are faulted in once.
+class Snapshot {
+ public:
+  std::byte* resize(std::size_t bytes) {
+    if (bytes > capacity_) {
+      memory_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{4096})));
+      capacity_ = bytes;
+    }
+    size_ = bytes;
+    return memory_.get();
+  }
+  std::span<const std::byte> bytes() const { return {memory_.get(), size_}; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete (memory, std::align_val_t{4096}); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+void require_usable_folder(const std::filesystem::path& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (failure) {
+    throw InvalidInput(fmt::format("[checkpoint] path {} cannot be made: {}: choose another folder",
+                                   path.string(), failure.message()));
+  }
+  if (access(path.c_str(), W_OK | X_OK) != 0) {
+    throw InvalidInput(
+        fmt::format("[checkpoint] path {} is not writable: {}: choose another folder",
+                    path.string(), std::strerror(errno)));
+  }
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
+}  // namespace
+
+class CheckpointWriter::Impl {
+ public:
+  Impl(CheckpointOptions options, int rank, int size)
+      : options_(std::move(options)), rank_(rank), size_(size) {
+    require_usable_folder(options_.path);
+    thread_ = std::jthread([this](std::stop_token stop) { write_when_asked(stop); });
+  }
+
+  void begin(std::int64_t step, const std::vector<PersistentTensor>& tensors,
+             nlohmann::json facts) {
+    wait_until_written();
+    if (rank_ == 0 && !cleaned_) remove_leftovers(step);
+    cleaned_ = true;
+    folder_ = step_folder(options_.path, step);
+    std::error_code failure;
+    std::filesystem::create_directories(folder_, failure);
+    if (failure) {
+      throw InvalidInput(fmt::format("checkpoint folder {} cannot be made: {}", folder_.string(),
+                                     failure.message()));
+    }
+    facts_ = std::move(facts);
+    step_ = step;
+    take_snapshot(tensors);
+    const std::scoped_lock lock(mutex_);
+    state_ = State::writing;
+    changed_.notify_all();
+  }
+
+  std::int64_t written() const {
+    const std::scoped_lock lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+    return state_ == State::written ? step_ : -1;
+  }
+
+  bool writing() const {
+    const std::scoped_lock lock(mutex_);
+    return state_ != State::idle;
+  }
+
+  void commit() {
+    check_equal(written(), step_, "a checkpoint is committed when its slices are written");
+    if (rank_ == 0) {
+      write_index();
+      remove_oldest();
+    }
+    const std::scoped_lock lock(mutex_);
+    state_ = State::idle;
+  }
+
+  void finish(Group& world, Deadline deadline) {
+    wait_until_written();
+    world.barrier(deadline);
+    commit();
+    world.barrier(deadline);  // nobody goes on before the index is there
+  }
+
+ private:
+  enum class State { idle, writing, written };
+
+  void take_snapshot(const std::vector<PersistentTensor>& tensors) {
+    const std::vector<int> writers = writers_of(tensors);
+    slices_.clear();
+    std::uint64_t end = 0;
+    std::vector<const at::Tensor*> own;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (writers[i] != rank_) continue;
+      const at::Tensor& tensor = tensors[i].tensor;
+      SliceRecord slice{.name = tensors[i].name,
+                        .role = tensors[i].role,
+                        .type = element_type(tensor.scalar_type()),
+                        .shape = tensor.sizes().vec(),
+                        .box = {},
+                        .file = slices_file(rank_),
+                        .begin = end,
+                        .end = end + tensor.nbytes(),
+                        .crc32c = 0};
+      for (const std::int64_t extent : slice.shape) slice.box.emplace_back(0, extent);
+      end = slice.end;
+      slices_.push_back(std::move(slice));
+      own.push_back(&tensor);
+    }
+    std::byte* to = snapshot_.resize(end);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const at::Tensor contiguous = own[i]->contiguous();
+      if (contiguous.nbytes() == 0) continue;
+      std::memcpy(to + slices_[i].begin, contiguous.const_data_ptr(), contiguous.nbytes());
+    }
+  }
+
+  void write_when_asked(std::stop_token stop) {
+    name_this_thread("checkpoint");
+    setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+    std::unique_lock lock(mutex_);
+    while (changed_.wait(lock, stop, [this] { return state_ == State::writing; })) {
+      lock.unlock();
+      std::exception_ptr failure;
+      try {
+        write_slices();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      failure_ = failure;
+      state_ = State::written;
+      changed_.notify_all();
+    }
+  }
+
+  // Runs in the writer's thread; begin() does not touch the snapshot before it is done.
+  void write_slices() {
+    std::vector<SafetensorsEntry> entries;
+    for (const SliceRecord& slice : slices_) {
+      entries.push_back({slice.name, slice.type, slice.shape, slice.begin, slice.end});
+    }
+    const std::string header = safetensors_header(entries, {{"format", "pt"}});
+    AtomicFile file(folder_ / slices_file(rank_));
+    file.write(header);
+    nlohmann::json records = nlohmann::json::array();
+    for (SliceRecord& slice : slices_) {
+      for (std::uint64_t at = slice.begin; at < slice.end; at += kPieceBytes) {
+        const auto piece =
+            snapshot_.bytes().subspan(at, std::min<std::uint64_t>(kPieceBytes, slice.end - at));
+        slice.crc32c = crc32c(piece, slice.crc32c);
+        file.write(piece);
+      }
+      slice.begin += header.size();
+      slice.end += header.size();
+      records.push_back(to_json(slice));
+    }
+    file.commit();
+    replace_file(folder_ / records_file(rank_), records.dump());
+  }
+
+  void write_index() {
+    nlohmann::json slices = nlohmann::json::array();
+    for (int rank = 0; rank < size_; ++rank) {
+      const std::filesystem::path file = folder_ / records_file(rank);
+      for (auto& record : nlohmann::json::parse(read_file(file)))
+        slices.push_back(std::move(record));
+    }
+    const nlohmann::json index{{"format", "shoal checkpoint"},
+                               {"version", kCheckpointVersion},
+                               {"written_by", kVersion},
+                               {"step", step_},
+                               {"ranks", size_},
+                               {"facts", facts_},
+                               {"slices", std::move(slices)}};
+    replace_file(folder_ / "index.json", index.dump(1) + "\n");
+    std::error_code ignored;
+    for (int rank = 0; rank < size_; ++rank) {
+      std::filesystem::remove(folder_ / records_file(rank), ignored);
+    }
+    sync_folder(options_.path);
+  }
+
+  void remove_oldest() {
+    std::int64_t complete = 0;
+    for (const auto& folder : step_folders(options_.path)) {
+      if (!std::filesystem::exists(folder / "index.json")) continue;
+      if (++complete > options_.keep) remove_folder(folder);
+    }
+  }
+
+  // Attempts that never got their index: a crash between two checkpoints.
+  void remove_leftovers(std::int64_t step) {
+    for (const auto& folder : step_folders(options_.path)) {
+      if (step_of_folder(folder) == step || std::filesystem::exists(folder / "index.json"))
+        continue;
+      remove_folder(folder);
+    }
+  }
+
+  // The index goes first: what is half removed is not taken for complete.
+  static void remove_folder(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    std::filesystem::remove(folder / "index.json", ignored);
+    std::filesystem::remove_all(folder, ignored);
+  }
+
+  void wait_until_written() {
+    std::unique_lock lock(mutex_);
+    // The writer's thread ends by itself: it waits for nothing but the disk.
+    while (state_ == State::writing) changed_.wait_for(lock, std::chrono::seconds(1));
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  CheckpointOptions options_;
+  int rank_;
+  int size_;
+  bool cleaned_ = false;
+  std::filesystem::path folder_;
+  std::int64_t step_ = -1;
+  nlohmann::json facts_;
+  Snapshot snapshot_;
+  std::vector<SliceRecord> slices_;
+  mutable std::mutex mutex_;  // guards state_ and failure_, and with them who may use the above
+  std::condition_variable_any changed_;
+  State state_ = State::idle;
+  std::exception_ptr failure_;
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+CheckpointWriter::CheckpointWriter(CheckpointOptions options, int rank, int size)
+    : impl_(std::make_unique<Impl>(std::move(options), rank, size)) {}
+CheckpointWriter::~CheckpointWriter() = default;
+
+void CheckpointWriter::begin(std::int64_t step, const std::vector<PersistentTensor>& tensors,
+                             nlohmann::json facts) {
+  impl_->begin(step, tensors, std::move(facts));
+}
+std::int64_t CheckpointWriter::written() const { return impl_->written(); }
+bool CheckpointWriter::writing() const { return impl_->writing(); }
+void CheckpointWriter::commit() { impl_->commit(); }
+void CheckpointWriter::finish(Group& world, Deadline deadline) { impl_->finish(world, deadline); }
+
+// Largest first, each to the holder that has the least so far: near the best split.
+std::vector<int> writers_of(const std::vector<PersistentTensor>& tensors) {
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return tensors[a].tensor.nbytes() > tensors[b].tensor.nbytes();
+  });
+  std::map<int, std::size_t> bytes_of;
+  std::vector<int> writers(tensors.size());
+  for (const std::size_t i : order) {
+    const auto& holders = tensors[i].holders;
+    const int writer = *std::min_element(holders.begin(), holders.end(),
+                                         [&](int a, int b) { return bytes_of[a] < bytes_of[b]; });
+    bytes_of[writer] += tensors[i].tensor.nbytes();
+    writers[i] = writer;
+  }
+  return writers;
+}
+
+}  // namespace shoal
