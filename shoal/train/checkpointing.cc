@@ -1,0 +1,132 @@
+#include "shoal/train/checkpointing.h"
+
+#include <fmt/format.h>
+
+#include "shoal/core/error.h"
+#include "shoal/train/weights_digest.h"
+
+namespace shoal {
+namespace {
+
+// Sends a text of rank 0 to all.
+std::string from_rank_0(Group& world, std::string text, Deadline deadline) {
+  auto size = static_cast<std::int64_t>(text.size());
+  world.broadcast(buffer(std::span(&size, 1)), 0, deadline);
+  std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  bytes.resize(static_cast<std::size_t>(size));
+  world.broadcast(buffer(std::span(bytes)), 0, deadline);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,
+                                                 bool with_optimizer) {
+  std::map<int, std::vector<int>> holders;
+  std::vector<PersistentTensor> tensors;
+  for (HeldTensor& held : model.held()) {
+    if (held.role == "optimizer" && !with_optimizer) continue;
+    auto [found, is_new] = holders.try_emplace(held.block);
+    if (is_new) found->second = holders_of_block(programs, held.block);
+    tensors.push_back({held.name, held.role, held.tensor.detach(), found->second});
+  }
+  return tensors;
+}
+
+std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& stored) {
+  Job own = job;
+  const nlohmann::json present = to_json(own.tables());
+  std::vector<std::string> faults;
+  const auto compare = [&](const std::string& table, const std::string& key) {
+    const auto pointer =
+        nlohmann::json::json_pointer(table.empty() ? "/" + key : "/" + table + "/" + key);
+    if (!stored.contains(pointer) || !present.contains(pointer)) return;
+    if (stored.at(pointer) == present.at(pointer)) return;
+    faults.push_back(fmt::format(
+        "{}{} is {} in the checkpoint and {} in the job: a resumed run keeps it; set it back, or "
+        "start anew with another [checkpoint] path",
+        table.empty() ? "" : "[" + table + "] ", key, stored.at(pointer).dump(),
+        present.at(pointer).dump()));
+  };
+  compare("", "seed");
+  compare("data", "name");
+  compare("data", "validation");
+  for (const char* key : {"batch", "optimizer", "momentum", "precision"}) compare("train", key);
+  return faults;
+}
+
+Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, Group& world)
+    : prepared_(prepared), model_(model), world_(world) {
+  if (prepared_.job.checkpoint.path.empty()) return;
+  writer_ =
+      std::make_unique<CheckpointWriter>(prepared_.job.checkpoint, world_.rank(), world_.size());
+}
+Checkpointing::~Checkpointing() = default;
+
+Deadline Checkpointing::deadline() const {
+  return Deadline::after(std::chrono::nanoseconds(
+      static_cast<std::int64_t>(prepared_.job.comm.collective_seconds * 1e9)));
+}
+
+std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::string& folder) {
+  if (!writer_) {
+    throw InvalidInput("--resume needs a [checkpoint] path in the job to look for checkpoints in");
+  }
+  std::string newest;
+  if (world_.rank() == 0) {
+    FoundCheckpoint found = find_newest(prepared_.job.checkpoint.path);
+    skipped = std::move(found.skipped);
+    if (found.newest) newest = found.newest->string();
+  }
+  folder = from_rank_0(world_, std::move(newest), deadline());
+  if (folder.empty()) return 0;
+  const Checkpoint checkpoint(folder);
+  require_none(resume_problems(prepared_.job, checkpoint.facts().at("job")));
+  std::vector<PersistentTensor> tensors =
+      persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true);
+  checkpoint.load(tensors);
+  model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
+  newest_step_ = checkpoint.step();
+  return checkpoint.step();
+}
+
+void Checkpointing::begin(std::int64_t steps_done) {
+  if (open_step_ >= 0) {
+    writer_->finish(world_, deadline());
+    open_step_ = -1;
+  }
+  Job job = prepared_.job;
+  nlohmann::json facts{
+      {"job", to_json(job.tables())},        {"mesh", prepared_.programs.plan.mesh.text()},
+      {"model", model_title(job.model)},     {"steps", steps_done},
+      {"update_count", model_.update_count}, {"stages", prepared_.programs.plan.stages()}};
+  writer_->begin(steps_done,
+                 persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true),
+                 std::move(facts));
+  open_step_ = newest_step_ = steps_done;
+}
+
+void Checkpointing::after_step(std::int64_t steps_done, bool last) {
+  if (!writer_) return;
+  const std::int64_t every = prepared_.job.checkpoint.every_steps;
+  const bool due = last || (every > 0 && steps_done % every == 0);
+  if (due && newest_step_ != steps_done) begin(steps_done);
+  if (last && open_step_ >= 0) {
+    writer_->finish(world_, deadline());
+    open_step_ = -1;
+  }
+}
+
+bool Checkpointing::has_written() const {
+  return writer_ && open_step_ >= 0 && writer_->written() == open_step_;
+}
+
+std::optional<std::int64_t> Checkpointing::commit_when(int ranks_written) {
+  if (open_step_ < 0 || ranks_written != world_.size()) return std::nullopt;
+  writer_->commit();
+  const std::int64_t committed = open_step_;
+  open_step_ = -1;
+  return committed;
+}
+
+}  // namespace shoal

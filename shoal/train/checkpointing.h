@@ -1,0 +1,55 @@
+// When checkpoints are written, agreed on and resumed from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shoal/checkpoint/checkpoint.h"
+#include "shoal/comm/world.h"
+#include "shoal/execute/rank_model.h"
+#include "shoal/train/observer.h"
+#include "shoal/train/prepared_job.h"
+
+namespace shoal {
+
+// The tensors of this rank, with the ranks that hold the same values.
+std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,
+                                                 bool with_optimizer);
+
+// One thread drives it; all ranks make the same calls at the same steps.
+class Checkpointing {
+ public:
+  Checkpointing(const PreparedJob& prepared, RankModel& model, Group& world);
+  ~Checkpointing();
+
+  // Rank 0 looks for the newest complete checkpoint and tells the others; all load it. Returns the
+  // number of steps done, 0 when there is none. `skipped` gets a sentence for each damaged one.
+  std::int64_t resume(std::vector<std::string>& skipped, std::string& folder);
+
+  // After `steps_done` updates: begins one when it is due. `last`: waits until it is complete.
+  void after_step(std::int64_t steps_done, bool last);
+  // What goes into the step's agreement, and what is done with its result.
+  bool has_written() const;
+  std::optional<std::int64_t> commit_when(int ranks_written);
+
+ private:
+  void begin(std::int64_t steps_done);
+  Deadline deadline() const;
+  const PreparedJob& prepared_;
+  RankModel& model_;
+  Group& world_;
+  std::unique_ptr<CheckpointWriter> writer_;
+  std::int64_t open_step_ = -1;    // begun and not committed
+  std::int64_t newest_step_ = -1;  // begun last
+};
+
+// The part of a job that a resumed run must share with the run it goes on from; a sentence for each
+// key that differs.
+std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& stored_tables);
+
+}  // namespace shoal

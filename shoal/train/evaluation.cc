@@ -1,0 +1,61 @@
+#include "shoal/train/evaluation.h"
+
+#include <vector>
+
+#include "shoal/train/batch_feed.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::size_t kSums = 3;  // loss, weight, correct
+
+StepBatch read_batch(const Dataset& set, const std::vector<std::int64_t>& ids,
+                     at::ScalarType type) {
+  auto batch = std::make_shared<Batch>();
+  set.read(ids, *batch);
+  return as_tensors(std::move(batch), type);
+}
+
+}  // namespace
+
+EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, int rank,
+                              const Dataset& set, const std::string& name) {
+  const BatchPart part = batch_part(prepared.programs.plan, rank);
+  const EvaluationBatches batches(set.size(), prepared.job.train.evaluate_batch, part.parts);
+  const at::ScalarType type = parameter_type(prepared.job.train.precision);
+
+  // A slot per batch, filled by the one rank that has its loss: the sum over ranks adds zeros only.
+  std::vector<double> slots(static_cast<std::size_t>(batches.count()) * kSums, 0.0);
+  for (std::int64_t round = 0; round < batches.rounds(); ++round) {
+    const auto batch = batches.batch_of(round, part.index);
+    if (!batch) continue;  // the last round has none for some parts
+    const RunInput input{
+        .step = *batch,
+        .rate = 0,
+        .batches = [&](Deadline) { return read_batch(set, batches.ids(round, part.index), type); },
+        .requests = {}};
+    const Agreement sums = executor.evaluate(input);
+    double* slot = slots.data() + static_cast<std::size_t>(*batch) * kSums;
+    slot[0] = sums.loss_sum;
+    slot[1] = sums.weight;
+    slot[2] = sums.correct;
+  }
+  const Buffer all = buffer(std::span(slots));
+  const auto limit = std::chrono::nanoseconds(
+      static_cast<std::int64_t>(prepared.job.comm.collective_seconds * 1e9));
+  executor.world_group().all_reduce(std::span(&all, 1), ReduceOp::sum, Deadline::after(limit));
+
+  double loss = 0, weight = 0, correct = 0;
+  for (std::size_t i = 0; i < slots.size(); i += kSums) {
+    loss += slots[i];
+    weight += slots[i + 1];
+    correct += slots[i + 2];
+  }
+  return {.set = name,
+          .loss = weight > 0 ? loss / weight : 0,
+          .accuracy = weight > 0 ? correct / weight : 0,
+          .classifies = set.classes() > 0,
+          .samples = static_cast<std::int64_t>(weight)};
+}
+
+}  // namespace shoal

@@ -1,0 +1,54 @@
+// The job's [train], [parallel], [comm] and [execute] tables.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shoal/comm/world.h"
+#include "shoal/core/options.h"
+#include "shoal/execute/executor.h"
+#include "shoal/optim/optimizer.h"
+#include "shoal/optim/rate.h"
+
+namespace shoal {
+
+enum class Precision : std::uint8_t {
+  fp32,
+  fp64,
+  bf16,  // weights and updates in float32, blocks compute in bfloat16 where LibTorch's autocast
+         // does
+};
+
+struct TrainOptions {
+  std::int64_t epochs = 1;
+  std::optional<std::int64_t> steps;  // instead of epochs
+  std::int64_t batch = 128;           // samples per update over all workers
+  std::int64_t evaluate_batch = 500;  // samples per batch of an evaluation, whatever the workers
+  bool evaluate = true;               // on the test set at the end
+  std::int64_t evaluate_every = 0;    // epochs between evaluations on the validation set; 0: never
+  Precision precision = Precision::fp32;
+  OptimizerOptions optimizer;
+  RateOptions rate;
+  std::vector<std::string> problems() const;
+};
+OptionTable describe(TrainOptions& options);
+
+struct ParallelOptions {
+  std::vector<std::pair<std::string, std::int64_t>> mesh;  // empty: {data = workers}
+  std::map<std::string, std::vector<std::string>> layout;  // empty: batch -> data
+};
+OptionTable describe(ParallelOptions& options);
+
+struct ExecuteOptions {
+  int threads = 1;  // intra-op threads of a worker
+  bool pin = true;  // workers to cores of their own while there is one each
+  LanePolicy lanes = LanePolicy::automatic;
+  std::vector<std::string> problems() const;
+};
+OptionTable describe(ExecuteOptions& options);
+
+}  // namespace shoal

@@ -1,0 +1,257 @@
+#include "shoal/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "shoal/core/cores.h"
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+#include "shoal/program/memory_bound.h"
+#include "shoal/train/batch_feed.h"
+#include "shoal/train/checkpointing.h"
+#include "shoal/train/evaluation.h"
+#include "shoal/train/run_figures.h"
+#include "shoal/train/weights_digest.h"
+
+namespace shoal {
+namespace {
+
+std::int64_t steps_of(const PreparedJob& prepared) {
+  if (prepared.job.train.steps) return *prepared.job.train.steps;
+  return prepared.job.train.epochs * steps_per_epoch(prepared);
+}
+
+RankModelOptions model_options(const Job& job) {
+  return {.seed = static_cast<std::uint64_t>(job.seed),
+          .type = parameter_type(job.train.precision),
+          .optimizer = job.train.optimizer};
+}
+
+}  // namespace
+
+class Trainer::Impl {
+ public:
+  Impl(World& world, const PreparedJob& prepared, TrainerOptions options)
+      : world_(world),
+        prepared_(prepared),
+        options_(std::move(options)),
+        account_(std::make_shared<MemoryAccount>()),
+        trace_(options_.trace_file.empty() ? nullptr : std::make_shared<Trace>(world.rank())),
+        model_(build_model()),
+        executor_(world, prepared.programs, *model_, prepared.chain, executor_options()),
+        checkpointing_(prepared, *model_, executor_.world_group()),
+        total_steps_(steps_of(prepared)) {
+    if (trace_) {
+      for (const DataSpan& span : prepared.data_spans) trace_->add(trace_span(span));
+    }
+    if (options_.resume) resume();
+    first_step_ = next_step_;
+    figures_.launched = options_.launched;
+  }
+
+  StepReport step() {
+    const std::int64_t begun = steady_ns();
+    if (!feed_) {
+      feed_ = std::make_unique<BatchFeed>(prepared_, batch_part(plan(), world_.rank()), next_step_,
+                                          total_steps_, trace_);
+    }
+    StepBatch kept;  // for a second look at a step that is not finite
+    RunInput input{
+        .step = next_step_,
+        .rate = rate_at(prepared_.job.train.rate, next_step_, total_steps_, plan().batch_parts()),
+        .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
+        .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
+                     .checkpoint_written = checkpointing_.has_written()}};
+    const TimeShares before = executor_.shares();
+    const Agreement agreed = executor_.train(input);
+    if (!agreed.finite) not_finite(input, kept);
+    stopped_by_ = agreed.stop_signal;
+    if (const auto step = checkpointing_.commit_when(agreed.checkpoints_written)) {
+      for (Observer* observer : options_.observers) {
+        observer->checkpointed(*step, prepared_.job.checkpoint.path);
+      }
+    }
+    StepReport report{.step = next_step_,
+                      .epoch = next_step_ / steps_per_epoch(prepared_),
+                      .loss = agreed.mean_loss(),
+                      .rate = input.rate,
+                      .gradient_norm = agreed.gradient_norm,
+                      .samples = static_cast<std::int64_t>(agreed.weight)};
+    ++next_step_;
+    checkpointing_.after_step(next_step_, /*last=*/false);
+    report.seconds = static_cast<double>(steady_ns() - begun) * 1e-9;
+    figures_.add(report, before, executor_.shares());
+    if (report.step == first_step_) after_first_step();
+    for (Observer* observer : options_.observers) observer->after_step(report);
+    return report;
+  }
+
+  bool finished() const { return next_step_ >= total_steps_ || stopped_by_ != 0; }
+  std::int64_t next_step() const { return next_step_; }
+  RankModel& model() { return *model_; }
+
+  EvaluationReport evaluate(const Dataset& set, const std::string& name) {
+    const EvaluationReport report = evaluate_set(executor_, prepared_, world_.rank(), set, name);
+    for (Observer* observer : options_.observers) observer->evaluated(report);
+    figures_.evaluations.push_back(report);
+    return report;
+  }
+
+  RunReport run() {
+    for (Observer* observer : options_.observers) observer->started(start_report());
+    while (!finished()) {
+      const StepReport report = step();
+      evaluate_when_due(report);
+    }
+    feed_.reset();
+    if (stopped_by_ == 0 && next_step_ == first_step_) nothing_to_do();
+    checkpointing_.after_step(next_step_, /*last=*/true);
+    if (stopped_by_ == 0 && prepared_.job.train.evaluate && prepared_.data.test) {
+      evaluate(*prepared_.data.test, "test");
+    }
+    RunReport report = figures_.report(prepared_, world_, executor_, account_->peak(), bound_.peak);
+    report.first_step = first_step_;
+    report.steps = next_step_;
+    report.weights_sha256 =
+        weights_sha256(executor_.world_group(), prepared_.programs, *model_, deadline());
+    if (stopped_by_ != 0) report.stopped_by = stopped_by_ == SIGINT ? "SIGINT" : "SIGTERM";
+    if (trace_) write_trace();
+    return report;
+  }
+
+  void load_weights(const std::filesystem::path& folder) {
+    std::vector<PersistentTensor> tensors =
+        persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
+    Checkpoint(folder).load(tensors);
+  }
+
+ private:
+  const Plan& plan() const { return prepared_.programs.plan; }
+
+  std::unique_ptr<RankModel> build_model() {
+    const MemoryAccountScope scope(account_);
+    return std::make_unique<RankModel>(prepared_.chain, prepared_.programs, world_.rank(),
+                                       model_options(prepared_.job));
+  }
+
+  ExecutorOptions executor_options() const {
+    const auto cores = cores_of_worker(world_.local_rank(), world_.local_size(), allowed_cores());
+    return {
+        .lanes = prepared_.job.execute.lanes,
+        .has_spare_core = cores.size() > static_cast<std::size_t>(prepared_.job.execute.threads) &&
+                          allowed_cores().size() > static_cast<std::size_t>(world_.local_size()),
+        .autocast_bf16 = prepared_.job.train.precision == Precision::bf16,
+        .account = account_,
+        .trace = trace_};
+  }
+
+  Deadline deadline() const {
+    return Deadline::after(std::chrono::nanoseconds(
+        static_cast<std::int64_t>(world_.options().collective_seconds * 1e9)));
+  }
+
+  void resume() {
+    std::vector<std::string> skipped;
+    next_step_ = checkpointing_.resume(skipped, resumed_from_);
+    for (const auto& sentence : skipped) {
+      for (Observer* observer : options_.observers) observer->warned(sentence);
+    }
+    if (!resumed_from_.empty() || world_.rank() != 0) return;
+    for (Observer* observer : options_.observers) {
+      observer->warned(fmt::format("no complete checkpoint in {}: training starts anew",
+                                   prepared_.job.checkpoint.path));
+    }
+  }
+
+  StartReport start_report() const {
+    return {.model = model_title(prepared_.job.model),
+            .parameters = parameter_count(prepared_.programs.blocks),
+            .workers = world_.size(),
+            .mesh = plan().mesh.text(),
+            .first_step = first_step_,
+            .total_steps = total_steps_,
+            .steps_per_epoch = steps_per_epoch(prepared_),
+            .samples = prepared_.data.train->size(),
+            .resumed_from = resumed_from_};
+  }
+
+  void after_first_step() {
+    figures_.first_step_done = std::chrono::system_clock::now();
+    const double states = static_cast<double>(state_names(prepared_.job.train.optimizer).size());
+    bound_ = memory_bound(prepared_.programs.named.at("train").at(world_.rank()),
+                          prepared_.programs.blocks, states);
+    for (Observer* observer : options_.observers) {
+      observer->after_first_step({.bound = bound_, .measured = account_->peak()});
+    }
+  }
+
+  [[noreturn]] void not_finite(const RunInput& input, const StepBatch& batch) {
+    RunInput again = input;
+    again.batches = [&](Deadline) { return batch; };
+    const std::string block = executor_.first_not_finite(again);
+    throw NotFinite(fmt::format("step {}: {} is not finite: {}", input.step + 1,
+                                block == "input"  ? "the input"
+                                : block == "loss" ? "the loss"
+                                                  : "the output of block " + block,
+                                block == "input" ? "look for NaN or infinity in the data"
+                                                 : "try a lower [train] lr or set clip_norm"),
+                    input.step, block);
+  }
+
+  void nothing_to_do() {
+    for (Observer* observer : options_.observers) {
+      observer->warned(fmt::format("all {} steps were done already", total_steps_));
+    }
+  }
+
+  void evaluate_when_due(const StepReport& report) {
+    const std::int64_t every = prepared_.job.train.evaluate_every;
+    const bool epoch_ends = (report.step + 1) % steps_per_epoch(prepared_) == 0;
+    if (every == 0 || !epoch_ends || (report.epoch + 1) % every != 0) return;
+    if (prepared_.data.validation && prepared_.data.validation->size() > 0) {
+      evaluate(*prepared_.data.validation, "validation");
+    }
+  }
+
+  void write_trace() {
+    const auto by_rank = gather_texts(executor_.world_group(), spans_to_text(*trace_), deadline());
+    if (world_.rank() == 0) replace_file(options_.trace_file, chrome_trace(by_rank));
+  }
+
+  World& world_;
+  const PreparedJob& prepared_;
+  TrainerOptions options_;
+  std::shared_ptr<MemoryAccount> account_;
+  std::shared_ptr<Trace> trace_;
+  std::unique_ptr<RankModel> model_;
+  Executor executor_;
+  Checkpointing checkpointing_;
+  std::int64_t total_steps_;
+  std::int64_t first_step_ = 0;
+  std::int64_t next_step_ = 0;
+  int stopped_by_ = 0;
+  std::string resumed_from_;
+  MemoryBound bound_;
+  RunFigures figures_;
+  std::unique_ptr<BatchFeed> feed_;  // last: its threads read the data
+};
+
+Trainer::Trainer(World& world, const PreparedJob& prepared, TrainerOptions options)
+    : impl_(std::make_unique<Impl>(world, prepared, std::move(options))) {}
+Trainer::~Trainer() = default;
+
+StepReport Trainer::step() { return impl_->step(); }
+bool Trainer::finished() const { return impl_->finished(); }
+std::int64_t Trainer::next_step() const { return impl_->next_step(); }
+EvaluationReport Trainer::evaluate(const Dataset& set, const std::string& name) {
+  return impl_->evaluate(set, name);
+}
+RunReport Trainer::run() { return impl_->run(); }
+void Trainer::load_weights(const std::filesystem::path& checkpoint) {
+  impl_->load_weights(checkpoint);
+}
+RankModel& Trainer::model() { return impl_->model(); }
+
+}  // namespace shoal
