@@ -1,0 +1,46 @@
+// The options of `shoal train`, `plan` and `evaluate`.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "shoal/launch/local_workers.h"
+
+namespace shoal {
+
+enum class WorkerMode : std::uint8_t { processes, threads };
+
+struct TrainArguments {
+  std::string job;
+  std::vector<std::string> settings;  // table.key=value
+  WorkerMode mode = WorkerMode::processes;
+  bool resume = false;
+  bool quiet = false;
+  std::filesystem::path report;
+  std::filesystem::path trace;
+  std::string facts;     // read block facts from here
+  std::string programs;  // run these programs
+  LaunchOptions launch;
+  bool workers_given = false;  // -n stood in the command
+};
+
+struct PlanArguments {
+  std::string job;
+  std::vector<std::string> settings;
+  int workers = 0;  // 0: as many as the mesh has, else 1
+  std::filesystem::path svg;
+  std::filesystem::path save_facts;
+  std::filesystem::path save_programs;
+  std::string facts;
+  bool no_costs = false;
+};
+
+struct EvaluateArguments {
+  std::string checkpoint;
+  std::string job;
+  std::vector<std::string> settings;
+  std::string set = "test";  // or "validation", "train"
+};
+
+}  // namespace shoal

@@ -1,0 +1,19 @@
+// The subcommands. Each returns the exit code and prints errors, one sentence each, on stderr.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shoal/cli/arguments.h"
+
+namespace shoal {
+
+// `command_line` is what workers are started with again: the program and its arguments without the
+// launcher's options.
+int train_command(const TrainArguments& arguments, const std::vector<std::string>& command_line);
+int plan_command(const PlanArguments& arguments);
+int evaluate_command(const EvaluateArguments& arguments);
+int checkpoint_diff_command(const std::string& a, const std::string& b);
+int options_command(bool markdown);  // every key of a job file
+
+}  // namespace shoal

@@ -1,0 +1,113 @@
+#include "shoal/cli/console_observer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shoal/program/number_text.h"
+
+namespace shoal {
+namespace {
+
+std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
+
+}  // namespace
+
+void ConsoleObserver::line(const std::string& text) {
+  if (progress_ == Progress::quiet) return;
+  if (bar_is_shown_) out_ << "\r\033[K";
+  bar_is_shown_ = false;
+  out_ << text << std::endl;
+}
+
+void ConsoleObserver::started(const StartReport& report) {
+  start_ = report;
+  line(fmt::format("{}: {} parameters, {} samples, {} {} ({}), {} steps of {} an epoch",
+                   report.model, report.parameters, report.samples, report.workers,
+                   report.workers == 1 ? "worker" : "workers", report.mesh, report.total_steps,
+                   report.steps_per_epoch));
+  if (!report.resumed_from.empty()) {
+    line(fmt::format("resumed from {} at step {}", report.resumed_from, report.first_step));
+  }
+  since_ = std::chrono::steady_clock::now();
+}
+
+void ConsoleObserver::after_first_step(const MemoryReport& report) {
+  const double measured = static_cast<double>(report.measured);
+  const double off = measured > 0 ? static_cast<double>(report.bound.peak) / measured - 1 : 0;
+  line(fmt::format("memory of tensors: {} in the first step, {} expected ({:+.1f} %)",
+                   human_bytes(report.measured), human_bytes(report.bound.peak), 100 * off));
+}
+
+void ConsoleObserver::after_step(const StepReport& report) {
+  smoothed_loss_ =
+      report.step == start_.first_step ? report.loss : 0.95 * smoothed_loss_ + 0.05 * report.loss;
+  samples_since_ += report.samples;
+  if (progress_ == Progress::bar) return draw(report);
+  const std::int64_t every = std::max<std::int64_t>(1, start_.total_steps / 10);
+  if ((report.step + 1) % every != 0 && report.step + 1 != start_.total_steps) return;
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - since_).count();
+  line(fmt::format("step {}/{}  epoch {}  loss {:.4f}  {:.0f} samples/s", report.step + 1,
+                   start_.total_steps, report.epoch + 1, smoothed_loss_,
+                   seconds > 0 ? static_cast<double>(samples_since_) / seconds : 0.0));
+  samples_since_ = 0;
+  since_ = now;
+}
+
+void ConsoleObserver::draw(const StepReport& report) {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - since_).count();
+  const bool last = report.step + 1 == start_.total_steps;
+  if (seconds < 0.1 && !last) return;
+  constexpr int kWidth = 30;
+  const double share =
+      static_cast<double>(report.step + 1) / static_cast<double>(start_.total_steps);
+  const int filled = static_cast<int>(share * kWidth);
+  std::string bar(static_cast<std::size_t>(filled), '#');
+  bar.resize(kWidth, '.');
+  out_ << fmt::format("\r\033[K[{}] step {}/{}  epoch {}  loss {:.4f}  {:.0f} samples/s", bar,
+                      report.step + 1, start_.total_steps, report.epoch + 1, smoothed_loss_,
+                      static_cast<double>(samples_since_) / seconds)
+       << std::flush;
+  bar_is_shown_ = true;
+  samples_since_ = 0;
+  since_ = now;
+  if (last) {
+    out_ << std::endl;
+    bar_is_shown_ = false;
+  }
+}
+
+void ConsoleObserver::evaluated(const EvaluationReport& report) {
+  if (report.classifies) {
+    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} ({} samples)", report.set,
+                     100 * report.accuracy, report.loss, report.samples));
+  } else {
+    line(fmt::format("{}: loss {:.6f} ({} samples)", report.set, report.loss, report.samples));
+  }
+}
+
+void ConsoleObserver::checkpointed(std::int64_t step, const std::string& folder) {
+  line(fmt::format("checkpoint of step {} in {}", step, folder));
+}
+
+void ConsoleObserver::warned(const std::string& sentence) {
+  if (bar_is_shown_) out_ << "\r\033[K" << std::flush;
+  bar_is_shown_ = false;
+  err_ << "shoal: warning: " << sentence << std::endl;
+}
+
+void ConsoleObserver::finished(const RunReport& report) {
+  if (!report.stopped_by.empty()) {
+    line(fmt::format("stopped by {} after step {}", report.stopped_by, report.steps));
+  }
+  line(fmt::format("{:.0f} samples/s, step {:.2f} ms (median), first step done after {:.2f} s",
+                   report.samples_per_second, 1e3 * report.step_p50, report.start_seconds));
+  line(fmt::format("a step's time: compute {}, communication {}, data {}, other {}",
+                   percent(report.share_compute), percent(report.share_communication),
+                   percent(report.share_data), percent(report.share_other)));
+  line("weights sha256 " + report.weights_sha256);
+}
+
+}  // namespace shoal

@@ -1,0 +1,111 @@
+// The command `shoal`: reads its arguments and hands over to a subcommand.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "shoal/cli/commands.h"
+#include "shoal/cli/exit_codes.h"
+#include "shoal/core/version.h"
+#include "shoal/launch/run_command.h"
+
+namespace shoal {
+namespace {
+
+// Options that read the job file, common to several subcommands.
+void add_job_options(CLI::App& app, std::string& job, std::vector<std::string>& settings) {
+  app.add_option("job", job, "Job file (TOML); its keys: shoal options")->required();
+  app.add_option("--set", settings, "Set a key of the job: table.key=value; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
+  CLI::App& train = *app.add_subcommand("train", "Train a model on one or several workers");
+  add_job_options(train, arguments.job, arguments.settings);
+  train.add_option("--mode", arguments.mode, "processes, or threads of one process")
+      ->transform(CLI::CheckedTransformer(std::vector<std::pair<std::string, WorkerMode>>{
+          {"processes", WorkerMode::processes}, {"threads", WorkerMode::threads}}));
+  train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
+  train.add_option("--report", arguments.report, "Write the run's figures as JSON");
+  train.add_option("--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
+  train.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  train.add_option("--programs", arguments.programs,
+                   "Run these programs (see plan --save-programs)");
+  train.add_flag("--quiet", arguments.quiet, "Print nothing but errors");
+  train.footer("Starting workers:\n" + launch_options_help());
+  return train;
+}
+
+CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
+  CLI::App& plan =
+      *app.add_subcommand("plan", "Print each rank's program and a picture; runs nothing");
+  add_job_options(plan, arguments.job, arguments.settings);
+  plan.add_option("-n", arguments.workers, "Workers")->check(CLI::PositiveNumber);
+  plan.add_option("--svg", arguments.svg, "Draw the step, as simulated, into this file");
+  plan.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  plan.add_option("--save-facts", arguments.save_facts, "Write the facts as JSON");
+  plan.add_option("--save-programs", arguments.save_programs, "Write the programs as JSON");
+  plan.add_flag("--no-costs", arguments.no_costs, "Do not time the blocks");
+  return plan;
+}
+
+// The launcher's options are not workers' business: they are taken out of the command line.
+int run(std::vector<std::string> words) {
+  const std::string program = words.front();
+  TrainArguments train;
+  PlanArguments plan;
+  EvaluateArguments evaluate;
+  std::string a, b;
+  bool markdown = false;
+
+  CLI::App app("shoal: trains models on as many workers as they really need");
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  CLI::App& train_app = add_train(app, train);
+  CLI::App& plan_app = add_plan(app, plan);
+  CLI::App& evaluate_app = *app.add_subcommand("evaluate", "Evaluate a checkpoint");
+  evaluate_app.add_option("checkpoint", evaluate.checkpoint, "Folder of one checkpoint")
+      ->required();
+  add_job_options(evaluate_app, evaluate.job, evaluate.settings);
+  evaluate_app.add_option("--on", evaluate.set, "test, validation or train");
+  app.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
+  CLI::App& checkpoint_app = *app.add_subcommand("checkpoint", "Look at checkpoints");
+  checkpoint_app.require_subcommand(1);
+  CLI::App& diff_app = *checkpoint_app.add_subcommand("diff", "Largest difference of each tensor");
+  diff_app.add_option("a", a, "Folder of a checkpoint")->required();
+  diff_app.add_option("b", b, "Folder of another")->required();
+  CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
+  options_app.add_flag("--markdown", markdown, "As a page of the documentation");
+
+  std::vector<std::string> command_line = words;
+  try {
+    if (words.size() > 1 && words[1] == "train") {
+      const std::size_t before = words.size();
+      take_launch_options(words, train.launch);
+      train.workers_given = words.size() != before;
+      command_line = words;
+    }
+    std::vector<std::string> reversed(words.rbegin(), words.rend() - 1);
+    app.parse(reversed);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? kOk : kRefused;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+  if (train_app.parsed()) return train_command(train, command_line);
+  if (plan_app.parsed()) return plan_command(plan);
+  if (evaluate_app.parsed()) return evaluate_command(evaluate);
+  if (diff_app.parsed()) return checkpoint_diff_command(a, b);
+  return options_command(markdown);
+}
+
+}  // namespace
+}  // namespace shoal
+
+int main(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  if (argc > 1 && words[1] == "run") return shoal::run_command(argc - 1, argv + 1);
+  return shoal::run(std::move(words));
+}

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "shoal/checkpoint/checkpoint.h"
+#include "shoal/cli/commands.h"
+#include "shoal/cli/exit_codes.h"
+#include "shoal/train/job.h"
+
+namespace shoal {
+
+int checkpoint_diff_command(const std::string& a, const std::string& b) {
+  try {
+    const auto differences = difference(Checkpoint(a), Checkpoint(b));
+    double largest = 0;
+    bool same_tensors = true;
+    for (const TensorDifference& tensor : differences) {
+      if (!tensor.note.empty()) {
+        same_tensors = false;
+        std::cout << fmt::format("{:<40} {}\n", tensor.name, tensor.note);
+        continue;
+      }
+      largest = std::max(largest, tensor.largest);
+      std::cout << fmt::format("{:<40} largest {:.3e}  relative {:.3e}\n", tensor.name,
+                               tensor.largest, tensor.relative_norm);
+    }
+    std::cout << fmt::format("{} tensors, largest difference {:.3e}\n", differences.size(),
+                             largest);
+    return same_tensors && largest == 0 ? kOk : kOther;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+}
+
+int options_command(bool markdown) {
+  Job job;
+  std::cout << (markdown ? reference_page(job.tables()) : help_text(job.tables()));
+  return kOk;
+}
+
+}  // namespace shoal

@@ -1,0 +1,194 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "shoal/cli/commands.h"
+#include "shoal/cli/console_observer.h"
+#include "shoal/cli/exit_codes.h"
+#include "shoal/core/cores.h"
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+#include "shoal/core/process_start.h"
+#include "shoal/launch/environment.h"
+#include "shoal/launch/rendezvous.h"
+#include "shoal/tensor/torch_settings.h"
+#include "shoal/tensor/torch_store.h"
+#include "shoal/train/trainer.h"
+
+namespace shoal {
+namespace {
+
+// Set by the launching command for its workers.
+constexpr const char* kLaunchedVariable = "SHOAL_LAUNCHED";  // seconds since 1970
+constexpr const char* kProgressVariable = "SHOAL_PROGRESS";  // "bar" when a terminal shows it
+
+Deadline join_deadline(const Job& job) {
+  return Deadline::after(
+      std::chrono::nanoseconds(static_cast<std::int64_t>(job.join_seconds() * 1e9)));
+}
+
+std::chrono::system_clock::time_point launch_time(const EnvironmentLookup& environment) {
+  if (const auto seconds = environment(kLaunchedVariable)) {
+    return std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(
+            std::chrono::duration<double>(std::strtod(seconds->c_str(), nullptr))));
+  }
+  return process_start_time();
+}
+
+Progress progress_of(const TrainArguments& arguments, const EnvironmentLookup& environment) {
+  if (arguments.quiet) return Progress::quiet;
+  if (environment(kProgressVariable) == "bar" || isatty(STDOUT_FILENO) == 1) return Progress::bar;
+  return Progress::lines;
+}
+
+// Refuses output files that could not be written at the end.
+void require_writable(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  const std::filesystem::path folder =
+      file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  if (std::filesystem::is_directory(file)) {
+    throw InvalidInput(fmt::format("{} is a folder: name a file to write", file.string()));
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw InvalidInput(fmt::format("{} cannot be written: folder {} is missing or not writable",
+                                   file.string(), folder.string()));
+  }
+}
+
+// Knows whether the first step is done, which decides what bad input is called.
+class FirstStep final : public Observer {
+ public:
+  void after_step(const StepReport&) override { done_ = true; }
+  bool done() const { return done_; }
+
+ private:
+  std::atomic<bool> done_{false};
+};
+
+struct WorkerRun {
+  const TrainArguments& arguments;
+  const Job& job;
+  const StopRequest& stop;
+  const EnvironmentLookup& environment;
+  FirstStep first_step;
+};
+
+// One rank, from its world to its report. Returns the exit code of a run that did not fail.
+int train_in_world(World& world, WorkerRun& run, const PreparedJob& prepared) {
+  const bool speaks = world.rank() == 0;
+  ConsoleObserver console(std::cout, std::cerr, progress_of(run.arguments, run.environment));
+  TrainerOptions options{.resume = run.arguments.resume,
+                         .observers = {&run.first_step},
+                         .stop = &run.stop,
+                         .launched = launch_time(run.environment),
+                         .trace_file = run.arguments.trace};
+  if (speaks) options.observers.push_back(&console);
+  Trainer trainer(world, prepared, std::move(options));
+  const RunReport report = trainer.run();
+  if (speaks) {
+    if (!run.arguments.report.empty()) {
+      replace_file(run.arguments.report, to_json(report).dump(2) + "\n");
+    }
+    console.finished(report);
+  }
+  if (report.stopped_by == "SIGINT") return kInterrupted;
+  if (report.stopped_by == "SIGTERM") return kTerminated;
+  return kOk;
+}
+
+void settle(const Job& job, int local_rank, int local_size) {
+  if (job.execute.pin) {
+    pin_this_thread(cores_of_worker(local_rank, local_size, allowed_cores()));
+  }
+  configure_torch(job.execute.threads);
+}
+
+// This process is one of several workers.
+int train_as_worker(WorkerRun& run, const WorkerPlace& place) {
+  settle(run.job, place.local_rank, place.local_size);
+  const Deadline deadline = join_deadline(run.job);
+  std::unique_ptr<StoreServer> own_server;
+  const std::shared_ptr<Store> store = meet(place, own_server, deadline, connect_torch_store);
+  const PreparedJob prepared =
+      prepare(run.job, place.size,
+              {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+  const auto world = join_world(store, {.rank = place.rank, .size = place.size}, run.job.comm,
+                                join_deadline(run.job));
+  return train_in_world(*world, run, prepared);
+}
+
+// This process is all workers, each a thread.
+int train_as_threads(WorkerRun& run, int workers) {
+  configure_torch(run.job.execute.threads);
+  const PreparedJob prepared =
+      prepare(run.job, workers,
+              {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+  std::atomic<int> code{kOk};
+  const std::vector<int> cores = allowed_cores();
+  run_ranks(workers, run.job.comm, [&](World& world) {
+    if (run.job.execute.pin) {
+      pin_this_thread(cores_of_worker(world.rank(), workers, cores));
+    }
+    const int own = train_in_world(world, run, prepared);
+    if (world.rank() == 0) code = own;
+  });
+  return code;
+}
+
+int launch_workers(const TrainArguments& arguments, const Job& job,
+                   const std::vector<std::string>& command_line, const StopRequest& stop) {
+  LaunchOptions options = arguments.launch;
+  options.command = command_line;
+  options.join_seconds = job.join_seconds();
+  options.plain_rank0 = true;
+  options.variables.push_back(
+      fmt::format("{}={:.6f}", kLaunchedVariable,
+                  std::chrono::duration<double>(process_start_time().time_since_epoch()).count()));
+  if (isatty(STDOUT_FILENO) == 1)
+    options.variables.push_back(std::string(kProgressVariable) + "=bar");
+  return launch(options, std::cout, std::cerr, stop);
+}
+
+int workers_asked_for(const TrainArguments& arguments, const Job& job) {
+  if (arguments.workers_given || job.parallel.mesh.empty()) return arguments.launch.workers;
+  return Mesh(job.parallel.mesh).size();
+}
+
+}  // namespace
+
+int train_command(const TrainArguments& arguments, const std::vector<std::string>& command_line) {
+  StopRequest stop;
+  const SignalsAskToStop signals(stop);
+  const EnvironmentLookup environment = process_environment();
+  Job job;
+  try {
+    job = read_job(arguments.job, arguments.settings);
+    require_writable(arguments.report);
+    require_writable(arguments.trace);
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+  WorkerRun run{arguments, job, stop, environment, {}};
+  try {
+    if (const auto place = place_from_environment(environment)) return train_as_worker(run, *place);
+    TrainArguments resolved = arguments;
+    resolved.launch.workers = workers_asked_for(arguments, job);
+    const bool several_hosts = resolved.launch.nodes > 1 || !resolved.launch.hosts_file.empty();
+    const int workers = resolved.launch.workers;
+    if (!several_hosts) (void)job.plan(workers);  // refused once, not by every worker
+    if (several_hosts || (arguments.mode == WorkerMode::processes && workers > 1)) {
+      return launch_workers(resolved, job, command_line, stop);
+    }
+    return train_as_threads(run, workers);
+  } catch (...) {
+    return report_failure(std::current_exception(), run.first_step.done(), std::cerr);
+  }
+}
+
+}  // namespace shoal
