@@ -1,10 +1,238 @@
+// The mesh of a tcp group: every rank listens, connects to the ranks below its own, and is
+// connected to by those above. The first rank draws the secret that all connections have to prove;
+// it reaches the others through the store.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <list>
+#include <sstream>
+
+#include "shoal/comm/failure.h"
 #include "shoal/comm/forming.h"
-#include "shoal/core/error.h"
+#include "shoal/comm/handshake.h"
+#include "shoal/comm/interfaces.h"
+#include "shoal/comm/tcp_group.h"
+#include "shoal/comm/tcp_socket.h"
 
 namespace shoal {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr int kBuffer = 1 << 20;
+constexpr int kChannels = 2;  // collectives, messages
+constexpr std::chrono::seconds kHandshake{10};
+
+struct Offer {
+  std::string secret;  // of the first rank only
+  int port = 0;
+  std::vector<std::string> addresses;
+};
+
+class TcpGroupForms final : public FormsGroup {
+ public:
+  explicit TcpGroupForms(const Forming& forming)
+      : forming_(forming), size_(static_cast<int>(forming.ranks.size())) {
+    spec_.name = forming.name;
+    spec_.rank = forming.rank;
+    spec_.size = size_;
+    spec_.for_collectives.resize(forming.ranks.size());
+    spec_.for_messages.resize(forming.ranks.size());
+    spec_.algorithm = forming.options.algorithm;
+    spec_.tear = forming.options.tear_bytes;
+    const Members& members = *forming.members;
+    const int host = members.of(forming.ranks[forming.rank]).host;
+    spec_.patience = Patience::of(static_cast<int>(members.ranks_of_host(host).size()),
+                                  members.usable_cores(host));
+    spec_.dead = [all = forming.members, ranks = forming.ranks] { return all->dead(ranks); };
+  }
+
+  std::string offer(Deadline) override {
+    if (size_ == 1) return "alone";
+    const std::string& chosen = forming_.options.interface_address;
+    std::vector<std::string> addresses;
+    if (!chosen.empty()) {
+      addresses = {chosen};
+      listener_ = listen_tcp(chosen, 0);
+    } else if (forming_.members->on_one_host(forming_.ranks)) {
+      addresses = {"127.0.0.1"};
+      listener_ = listen_tcp("127.0.0.1", 0);
+    } else {
+      // The way to the store is known to work, so it comes first.
+      const std::string store = forming_.store->local_address();
+      if (!store.empty() && !is_loopback(store)) addresses.push_back(store);
+      for (const std::string& own : own_addresses()) {
+        if (own != store) addresses.push_back(own);
+      }
+      addresses.emplace_back("127.0.0.1");
+      listener_ = listen_tcp(store.find(':') == std::string::npos ? "0.0.0.0" : "::", 0);
+    }
+    const std::string secret = forming_.rank == 0 ? random_name() + random_name() : "-";
+    return fmt::format("{} {} {}", secret, port_of(listener_), fmt::join(addresses, " "));
+  }
+
+  std::unique_ptr<Group> finish(Deadline deadline) override {
+    if (size_ > 1) {
+      secret_ = offer_of(0, deadline).secret;
+      for (int peer = 0; peer < forming_.rank; ++peer) {
+        const Offer theirs = offer_of(peer, deadline);
+        for (int channel = 0; channel < kChannels; ++channel) {
+          keep(peer, channel, connect(peer, channel, theirs, deadline));
+        }
+      }
+      accept_all(deadline);
+      listener_.reset();
+    }
+    return std::make_unique<TcpGroup>(std::move(spec_), forming_.registry);
+  }
+
+ private:
+  Offer offer_of(int rank, Deadline deadline) const {
+    std::istringstream in(forming_.store->get(fmt::format("offer/{}", rank), deadline));
+    Offer offer;
+    in >> offer.secret >> offer.port;
+    for (std::string address; in >> address;) offer.addresses.push_back(address);
+    if (offer.port == 0) {
+      throw InvalidInput(
+          fmt::format("rank {} of group {} does not offer a tcp connection; set "
+                      "comm.engine to the same value for all workers",
+                      rank, forming_.name));
+    }
+    return offer;
+  }
+
+  void keep(int peer, int channel, Socket socket) {
+    const TearBytes& tear = spec_.tear;
+    tune_for_data(socket, tear.socket_buffer_bytes > 0 ? tear.socket_buffer_bytes : kBuffer);
+    (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer] = std::move(socket);
+  }
+
+  void check_alive() const {
+    forming_.members->check_alive(forming_.ranks, "forming group " + forming_.name);
+  }
+
+  // Addresses of a peer that can lead to it from here.
+  std::vector<std::string> ways_to(int peer, const Offer& theirs) const {
+    const int us = forming_.members->of(forming_.ranks[forming_.rank]).host;
+    if (forming_.members->of(forming_.ranks[peer]).host == us) {
+      // The last one offered is loopback, unless a certain interface was asked for.
+      return {theirs.addresses.back()};
+    }
+    std::vector<std::string> addresses = theirs.addresses;
+    std::erase_if(addresses, is_loopback);
+    if (addresses.empty()) {
+      throw InvalidInput(fmt::format(
+          "rank {} of group {} can only be reached at {}, which leads nowhere from the host of "
+          "rank {}; set comm.interface_address there to an address of its network",
+          peer, forming_.name, fmt::join(theirs.addresses, ", "), forming_.rank));
+    }
+    return nearest_first(std::move(addresses));
+  }
+
+  Socket connect(int peer, int channel, const Offer& theirs, Deadline deadline) const {
+    const std::uint64_t who = static_cast<std::uint64_t>(forming_.rank * kChannels + channel);
+    std::string failures;
+    for (const std::string& address : ways_to(peer, theirs)) {
+      const Deadline attempt = Deadline::after(std::min<milliseconds>(deadline.left(), kHandshake));
+      std::string why = "it is not one of this job";
+      Socket socket = connect_tcp(address, theirs.port, attempt, why);
+      if (socket && ask_admission(socket, secret_, who, deadline) == Admission::admitted) {
+        return socket;
+      }
+      failures +=
+          fmt::format("{}{} port {}: {}", failures.empty() ? "" : "; ", address, theirs.port, why);
+    }
+    check_alive();
+    throw PeerLost(fmt::format("rank {} cannot connect to rank {} of group {} ({}); open the way "
+                               "or set comm.interface_address to an address that leads there",
+                               forming_.rank, peer, forming_.name, failures),
+                   {peer});
+  }
+
+  struct Visitor {
+    explicit Visitor(Socket connection, const std::string& secret)
+        : socket(std::move(connection)), keeper(secret) {}
+    Socket socket;
+    Doorkeeper keeper;
+    Deadline give_up = Deadline::after(kHandshake);
+  };
+
+  // Strangers may knock, too: none of them holds up the others.
+  void accept_all(Deadline deadline) {
+    std::list<Visitor> visitors;
+    int missing = kChannels * (size_ - 1 - forming_.rank);
+    while (missing > 0) {
+      std::vector<pollfd> entries{{listener_.fd(), POLLIN, 0}};
+      for (const Visitor& visitor : visitors) entries.push_back({visitor.socket.fd(), POLLIN, 0});
+      const auto limit = std::min(deadline.left(), milliseconds(100));
+      if (poll(entries.data(), entries.size(), static_cast<int>(limit.count())) == 0) {
+        check_alive();
+        if (deadline.passed()) throw_unconnected(deadline);
+      }
+      for (auto visitor = visitors.begin(); visitor != visitors.end();) {
+        const auto here = visitor++;
+        const Doorkeeper::Verdict verdict = listen_to(*here);
+        if (verdict == Doorkeeper::Verdict::more && !here->give_up.passed()) continue;
+        if (verdict == Doorkeeper::Verdict::accepted && welcome(*here)) --missing;
+        visitors.erase(here);
+      }
+      while (Socket socket = accept_tcp(listener_)) {
+        visitors.emplace_back(std::move(socket), secret_);
+        const std::string& greeting = visitors.back().keeper.greeting();
+        if (!write_all(visitors.back().socket, greeting.data(), greeting.size(),
+                       Deadline::after(milliseconds(0)))) {
+          visitors.pop_back();
+        }
+      }
+    }
+  }
+
+  static Doorkeeper::Verdict listen_to(Visitor& visitor) {
+    char bytes[128];
+    const std::size_t most = std::min(sizeof bytes, visitor.keeper.bytes_missing());
+    const ssize_t got = recv(visitor.socket.fd(), bytes, most, 0);
+    if (got > 0) return visitor.keeper.take({bytes, static_cast<std::size_t>(got)});
+    const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EINTR);
+    return nothing_yet ? Doorkeeper::Verdict::more : Doorkeeper::Verdict::refused;
+  }
+
+  bool welcome(Visitor& visitor) {
+    const std::uint64_t peer = visitor.keeper.visitor() / kChannels;
+    const int channel = static_cast<int>(visitor.keeper.visitor() % kChannels);
+    const std::string& answer = visitor.keeper.answer();
+    if (peer <= static_cast<std::uint64_t>(forming_.rank) ||
+        peer >= static_cast<std::uint64_t>(size_) ||
+        (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer] ||
+        !write_all(visitor.socket, answer.data(), answer.size(),
+                   Deadline::after(milliseconds(100)))) {
+      return false;
+    }
+    keep(static_cast<int>(peer), channel, std::move(visitor.socket));
+    return true;
+  }
+
+  [[noreturn]] void throw_unconnected(Deadline deadline) const {
+    std::vector<int> absent;
+    for (int peer = forming_.rank + 1; peer < size_; ++peer) {
+      if (!spec_.for_collectives[peer] || !spec_.for_messages[peer]) absent.push_back(peer);
+    }
+    throw not_joined({"the connections", 0, forming_.name}, absent, {forming_.rank},
+                     deadline.waited());
+  }
+
+  const Forming forming_;
+  const int size_;
+  TcpGroupSpec spec_;
+  Socket listener_;
+  std::string secret_;
+};
+
+}  // namespace
 
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming) {
-  throw InvalidInput("group " + forming.name + " would need engine tcp, which this build lacks");
+  return std::make_unique<TcpGroupForms>(forming);
 }
 
 }  // namespace shoal

@@ -317,7 +317,7 @@ std::string name_of_case(const testing::TestParamInfo<EveryEngine::ParamType>& i
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, EveryEngine,
-                         testing::Combine(testing::Values(Engine::memory, Engine::shm),
+                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp),
                                           testing::Values(Algorithm::two_shot, Algorithm::ring),
                                           testing::Values(1, 2, 3, 4, 7)),
                          name_of_case);

@@ -240,7 +240,7 @@ TEST_P(ProcessWorld, NothingStaysOpenOrBehind) {
   EXPECT_EQ(files_in("/dev/shm"), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld, testing::Values(Engine::automatic),
+INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld, testing::Values(Engine::automatic, Engine::tcp),
                          [](const auto& info) { return name_of_engine(info.param); });
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shoal/comm/reduce_order.h"
 #include "shoal/comm/shared_round.h"
 
 namespace shoal {
@@ -129,33 +130,9 @@ void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* o
   bytes_sent_.fetch_add(in.bytes() * (size_ - 1), std::memory_order_relaxed);
   publish(round);
   await_step(round);
-  const auto elements = static_cast<std::int64_t>(in.elements());
-  if (round.call.operation == Operation::reduce_scatter) {
-    reduce_small_slice(round, part_of(elements, size_, spec_.rank), out);
-  } else if (spec_.algorithm == Algorithm::two_shot) {
-    reduce_small_slice(round, {0, elements}, out);
-  } else {
-    for (int chunk = 0; chunk < size_; ++chunk) {
-      const Range slice = part_of(elements, size_, chunk);
-      reduce_small_slice(round, slice, out + slice.begin * size_of(in.type()));
-    }
-  }
-}
-
-void SharedGroup::reduce_small_slice(const Round& round, const Range& slice, std::byte* out) {
-  if (slice.empty()) return;
-  const std::size_t element = size_of(round.call.type);
-  const std::size_t bytes = round.call.elements * element;
-  // The ring's order: the chunk's number is that of the rank that adds last.
-  int first = 0;
-  if (spec_.algorithm == Algorithm::ring) {
-    while (part_of(static_cast<std::int64_t>(round.call.elements), size_, first) != slice) ++first;
-    ++first;
-  }
-  for (int i = 0; i < size_; ++i) {
-    sources_[i] = payload((first + i) % size_, bytes, steps_) + slice.begin * element;
-  }
-  round.reduce(sources_, {&out, 1}, static_cast<std::size_t>(slice.size()));
+  const std::size_t bytes = in.bytes();
+  reduce_whole(round.call, spec_.rank, size_, out,
+               [&](int rank) { return payload(rank, bytes, steps_); });
 }
 
 void SharedGroup::send(ConstBuffer data, int to, Deadline deadline) {

@@ -76,7 +76,6 @@ class SharedGroup final : public Group {
   std::byte* payload(int rank, std::size_t bytes, std::uint32_t step);
 
   void reduce_small(const Round& round, const Parts& in, std::byte* out);
-  void reduce_small_slice(const Round& round, const Range& slice, std::byte* out);
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
   void reduce_chunks(const Round& round, const Cut& cut, const Parts& in, const Parts* out);
   void stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number);

@@ -19,6 +19,12 @@ enum class Engine : std::uint8_t {
   tcp
 };
 
+// For tests of the tcp engine: it has to be right however the network cuts and delays its bytes.
+struct TearBytes {
+  std::uint64_t seed = 0;       // 0: off. Same seed, same cuts of the same calls.
+  int socket_buffer_bytes = 0;  // small ones force partial writes; 0: the engine's own
+};
+
 struct CommOptions {
   Engine engine = Engine::automatic;
   Algorithm algorithm = Algorithm::two_shot;
@@ -27,6 +33,7 @@ struct CommOptions {
   double death_seconds = 1;         // within which a dead worker is noticed
   std::string
       interface_address;  // to listen on for tcp; empty: the address that routes to the peer
+  TearBytes tear_bytes;   // not an option of job files
   std::vector<std::string> problems() const;
 };
 struct OptionTable;

@@ -312,7 +312,8 @@ TEST_P(WorldOn, RunRanksRethrowsTheCauseAndFreesTheOthers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, WorldOn, testing::Values(Engine::memory, Engine::shm),
+INSTANTIATE_TEST_SUITE_P(Engines, WorldOn,
+                         testing::Values(Engine::memory, Engine::shm, Engine::tcp),
                          [](const auto& info) { return name_of_engine(info.param); });
 
 TEST(World, OptionsNameEveryFault) {

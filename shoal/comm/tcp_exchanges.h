@@ -1,0 +1,107 @@
+// What the collectives of the tcp engine do with frames: who sends what to whom, and when.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "shoal/comm/parts.h"
+#include "shoal/comm/reduce_kernels.h"
+#include "shoal/comm/tcp_links.h"
+#include "shoal/core/partition.h"
+
+namespace shoal {
+
+// One frame from every rank to every other: barrier, and everything small. 1 step, (n-1) S.
+class AllToAllFrames final : public TcpExchange {
+ public:
+  // Sends `own`; what rank r sends goes to memory + r * stride.
+  AllToAllFrames(TcpLinks& links, const TcpRound& round, int rank, int size);
+  void start(std::byte* own, std::size_t bytes, std::byte* memory, std::size_t stride);
+
+  bool place(int from, const FrameHeader& header, Stretches& where) override;
+  void arrived(int from, const FrameHeader& header) override;
+  bool awaits(int from) const override { return !come_[from]; }
+
+ private:
+  TcpLinks& links_;
+  const TcpRound& round_;
+  const int rank_;
+  const int size_;
+  std::byte* memory_ = nullptr;
+  std::size_t stride_ = 0;
+  std::size_t bytes_ = 0;
+  std::vector<bool> come_;
+};
+
+// Everything large, in segments. In the first phase rank q gets everybody's contribution to slice q
+// and reduces a segment as soon as all have come, in the order of ranks; in the second phase whole
+// slices go to everybody. all_reduce has both phases, which overlap; reduce_scatter only the first;
+// all_gather and broadcast only the second.
+class SegmentExchange final : public TcpExchange {
+ public:
+  static constexpr std::size_t kSegmentBytes = std::size_t{128} << 10;
+  // A fast rank may be so many segments ahead of the slowest: memory for more is not kept.
+  static constexpr std::uint32_t kWindow = 8;
+
+  struct Plan {
+    const Parts* in = nullptr;            // first phase: contributions
+    const Parts* out = nullptr;           // results
+    std::function<Range(int)> in_slice;   // what rank q reduces
+    std::function<Range(int)> out_slice;  // where the slice of rank q lies in the results
+    bool first_phase = false;
+    std::vector<int> givers;  // ranks whose slices all get in the second phase
+    Reduction reduce = nullptr;
+  };
+  // `scratch` is kept from call to call.
+  SegmentExchange(TcpLinks& links, const TcpRound& round, int rank, int size, Plan plan,
+                  std::vector<std::byte>& scratch);
+  void start();
+
+  bool place(int from, const FrameHeader& header, Stretches& where) override;
+  void arrived(int from, const FrameHeader& header) override;
+  bool awaits(int from) const override;
+
+ private:
+  std::uint32_t segments(const Range& slice) const;
+  Range segment(const Range& slice, std::uint32_t index) const;
+  Stretches stretches(const Parts& parts, const Range& range) const;
+  std::byte* slot(int from, std::uint32_t index);
+  void send_slice(int to, FrameKind kind, const Parts& parts, const Range& slice);
+  void reduce_ready();
+  bool gives(int rank) const;
+
+  TcpLinks& links_;
+  const TcpRound& round_;
+  const int rank_;
+  const int size_;
+  const Plan plan_;
+  const std::size_t element_;
+  const std::int64_t segment_elements_;
+  std::vector<std::byte>& scratch_;
+  std::vector<std::uint32_t> contributed_;  // by rank: segments of the first phase that came
+  std::vector<std::uint32_t> given_;        // by rank: segments of the second phase that came
+  std::vector<bool> announced_;             // by rank: an arrival frame came
+  std::uint32_t reduced_ = 0;               // segments of the own slice
+  std::vector<const std::byte*> sources_;
+};
+
+// One step of a ring: bytes to the next rank, bytes from the one before.
+class RingStep final : public TcpExchange {
+ public:
+  RingStep(TcpLinks& links, const TcpRound& round, int rank, int size);
+  void start(const std::byte* out, std::size_t out_bytes, std::byte* in, std::size_t in_bytes);
+
+  bool place(int from, const FrameHeader& header, Stretches& where) override;
+  void arrived(int from, const FrameHeader& header) override;
+  bool awaits(int from) const override { return from == before_ && missing_ != 0; }
+
+ private:
+  TcpLinks& links_;
+  const TcpRound& round_;
+  const int next_;
+  const int before_;
+  std::byte* in_ = nullptr;
+  std::size_t missing_ = 0;
+};
+
+}  // namespace shoal

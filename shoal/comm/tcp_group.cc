@@ -1,0 +1,223 @@
+#include "shoal/comm/tcp_group.h"
+
+#include <cstring>
+
+#include "shoal/comm/checks.h"
+#include "shoal/comm/reduce_order.h"
+#include "shoal/comm/tcp_exchanges.h"
+
+namespace shoal {
+
+// The neighbours, for the ring algorithms.
+class TcpGroup::Ring final : public RingLink {
+ public:
+  Ring(TcpGroup& group, TcpRound& round) : group_(group), round_(round) {}
+  void exchange(const std::byte* out, std::size_t out_bytes, std::byte* in,
+                std::size_t in_bytes) override {
+    RingStep step(group_.links_, round_, group_.rank(), group_.size());
+    step.start(out, out_bytes, in, in_bytes);
+    group_.links_.run(step, round_);
+  }
+
+ private:
+  TcpGroup& group_;
+  TcpRound& round_;
+};
+
+TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
+    : spec_(std::move(spec)),
+      standing_(spec_),
+      links_(standing_),
+      messages_(standing_),
+      registered_(std::move(registry), *this) {}
+
+TcpGroup::~TcpGroup() {
+  links_.say_farewell();
+  messages_.say_farewell();
+}
+
+std::uint64_t TcpGroup::bytes_sent() const {
+  return links_.bytes_queued() + message_bytes_.load(std::memory_order_relaxed);
+}
+
+void TcpGroup::abort() {
+  standing_.spend(std::make_exception_ptr(Cancelled("group " + spec_.name + " was aborted")),
+                  Ending::cancelled, spec_.rank);
+}
+
+TcpRound TcpGroup::round(const Call& call, Deadline deadline) {
+  standing_.rethrow_if_spent();
+  TcpRound round;
+  round.call = call;
+  round.packed = call.packed();
+  round.number = ++calls_;
+  round.deadline = deadline;
+  round.seen.resize(static_cast<std::size_t>(spec_.size));
+  return round;
+}
+
+void TcpGroup::meet(TcpRound& round) {
+  AllToAllFrames frames(links_, round, spec_.rank, spec_.size);
+  frames.start(nullptr, 0, nullptr, 0);
+  links_.run(frames, round);
+}
+
+void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
+  const Parts parts(buffers);
+  TcpRound round = this->round({.operation = Operation::all_reduce,
+                                .type = parts.type(),
+                                .op = op,
+                                .algorithm = spec_.algorithm,
+                                .elements = parts.elements()},
+                               deadline);
+  if (spec_.size == 1) return;
+  const auto elements = static_cast<std::int64_t>(parts.elements());
+  if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
+    std::vector<std::byte> sum(parts.bytes());
+    reduce_small(round, parts, sum.data());
+    parts.scatter(sum.data(), 0, parts.elements());
+  } else if (spec_.algorithm == Algorithm::ring) {
+    meet(round);
+    Ring ring(*this, round);
+    ring_all_reduce(ring, spec_.rank, spec_.size, parts, op, ring_scratch_);
+  } else {
+    const auto slice = [&](int rank) { return part_of(elements, spec_.size, rank); };
+    std::vector<int> everybody;
+    for (int rank = 0; rank < spec_.size; ++rank) everybody.push_back(rank);
+    SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
+                             {.in = &parts,
+                              .out = &parts,
+                              .in_slice = slice,
+                              .out_slice = slice,
+                              .first_phase = true,
+                              .givers = everybody,
+                              .reduce = reduction_of(parts.type(), op)},
+                             scratch_);
+    exchange.start();
+    links_.run(exchange, round);
+  }
+}
+
+void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
+  check_reduce_scatter(in, out, spec_.size);
+  TcpRound round = this->round({.operation = Operation::reduce_scatter,
+                                .type = in.type,
+                                .op = op,
+                                .algorithm = spec_.algorithm,
+                                .elements = in.elements},
+                               deadline);
+  if (spec_.size == 1) {
+    if (out.bytes() != 0) std::memmove(out.data, in.data, out.bytes());
+    return;
+  }
+  const Parts input(in);
+  if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
+    reduce_small(round, input, out.data);
+  } else if (spec_.algorithm == Algorithm::ring) {
+    meet(round);
+    Ring ring(*this, round);
+    ring_reduce_scatter(ring, spec_.rank, spec_.size, in, out, op, ring_scratch_);
+  } else {
+    const Parts output(std::span<const Buffer>(&out, 1));
+    const auto piece = static_cast<std::int64_t>(out.elements);
+    SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
+                             {.in = &input,
+                              .out = &output,
+                              .in_slice =
+                                  [piece](int rank) {
+                                    return Range{rank * piece, (rank + 1) * piece};
+                                  },
+                              .out_slice =
+                                  [piece](int) {
+                                    return Range{0, piece};
+                                  },
+                              .first_phase = true,
+                              .givers = {},
+                              .reduce = reduction_of(in.type, op)},
+                             scratch_);
+    exchange.start();
+    links_.run(exchange, round);
+  }
+}
+
+// Everybody gets everything and sums by itself, in the same order.
+void TcpGroup::reduce_small(TcpRound& round, const Parts& in, std::byte* out) {
+  const std::size_t bytes = in.bytes();
+  if (scratch_.size() < bytes * static_cast<std::size_t>(spec_.size)) {
+    scratch_.resize(bytes * static_cast<std::size_t>(spec_.size));
+  }
+  std::byte* const own = scratch_.data() + bytes * static_cast<std::size_t>(spec_.rank);
+  in.gather(0, in.elements(), own);
+  AllToAllFrames frames(links_, round, spec_.rank, spec_.size);
+  frames.start(own, bytes, scratch_.data(), bytes);
+  links_.run(frames, round);
+  reduce_whole(round.call, spec_.rank, spec_.size, out,
+               [&](int rank) { return scratch_.data() + bytes * static_cast<std::size_t>(rank); });
+}
+
+void TcpGroup::barrier(Deadline deadline) {
+  TcpRound round = this->round({.operation = Operation::barrier}, deadline);
+  if (spec_.size > 1) meet(round);
+}
+
+void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
+  check_root(root, spec_.size);
+  const Parts parts(std::span<const Buffer>(&data, 1));
+  TcpRound round = this->round({.operation = Operation::broadcast,
+                                .type = data.type,
+                                .root = root,
+                                .elements = data.elements},
+                               deadline);
+  if (spec_.size == 1) return;
+  const auto whole = [&](int) { return Range{0, static_cast<std::int64_t>(data.elements)}; };
+  SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
+                           {.out = &parts, .in_slice = whole, .out_slice = whole, .givers = {root}},
+                           scratch_);
+  exchange.start();
+  links_.run(exchange, round);
+}
+
+void TcpGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
+  check_all_gather(in, out, spec_.size);
+  const Parts parts(std::span<const Buffer>(&out, 1));
+  TcpRound round = this->round(
+      {.operation = Operation::all_gather, .type = in.type, .elements = in.elements}, deadline);
+  const std::size_t bytes = in.bytes();
+  std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
+  if (bytes != 0 && own != in.data) std::memmove(own, in.data, bytes);
+  if (spec_.size == 1) return;
+  const auto piece = static_cast<std::int64_t>(in.elements);
+  const auto slice = [piece](int rank) { return Range{rank * piece, (rank + 1) * piece}; };
+  std::vector<int> everybody;
+  for (int rank = 0; rank < spec_.size; ++rank) everybody.push_back(rank);
+  SegmentExchange exchange(
+      links_, round, spec_.rank, spec_.size,
+      {.out = &parts, .in_slice = slice, .out_slice = slice, .givers = everybody}, scratch_);
+  exchange.start();
+  links_.run(exchange, round);
+}
+
+void TcpGroup::send(ConstBuffer data, int to, Deadline deadline) {
+  check_peer(to, spec_.rank, spec_.size, "send to");
+  standing_.rethrow_if_spent();
+  try {
+    messages_.send(data, to, deadline);
+  } catch (const Error&) {
+    messages_.say_farewell();
+    throw;
+  }
+  message_bytes_.fetch_add(data.bytes(), std::memory_order_relaxed);
+}
+
+void TcpGroup::receive(Buffer data, int from, Deadline deadline) {
+  check_peer(from, spec_.rank, spec_.size, "receive from");
+  standing_.rethrow_if_spent();
+  try {
+    messages_.receive(data, from, deadline);
+  } catch (const Error&) {
+    messages_.say_farewell();
+    throw;
+  }
+}
+
+}  // namespace shoal

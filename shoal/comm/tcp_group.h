@@ -1,0 +1,64 @@
+// Ranks that reach each other through TCP: a full mesh of connections, driven by the caller's
+// thread.
+//
+// all_reduce, two_shot: every rank sends slice q of its input to rank q, which adds in the order of
+// ranks and sends the sum to all. Cost: 2 steps, 2 (n-1)/n S per rank; small ones (kSmallBytes over
+// all peers) go to everybody at once: 1 step, (n-1) S. The bits are those of the shared engines.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shoal/comm/group.h"
+#include "shoal/comm/group_registry.h"
+#include "shoal/comm/parts.h"
+#include "shoal/comm/ring.h"
+#include "shoal/comm/tcp_links.h"
+#include "shoal/comm/tcp_messages.h"
+
+namespace shoal {
+
+class TcpGroup final : public Group {
+ public:
+  static constexpr std::size_t kSmallBytes = std::size_t{32} << 10;
+
+  TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry);
+  ~TcpGroup() override;
+
+  int rank() const override { return spec_.rank; }
+  int size() const override { return spec_.size; }
+  const std::string& name() const override { return spec_.name; }
+  std::string_view engine() const override { return "tcp"; }
+
+  void all_reduce(std::span<const Buffer> parts, ReduceOp op, Deadline deadline) override;
+  void broadcast(Buffer data, int root, Deadline deadline) override;
+  void all_gather(ConstBuffer in, Buffer out, Deadline deadline) override;
+  void reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) override;
+  void barrier(Deadline deadline) override;
+  void send(ConstBuffer data, int to, Deadline deadline) override;
+  void receive(Buffer data, int from, Deadline deadline) override;
+  void abort() override;
+  std::uint64_t bytes_sent() const override;
+
+ private:
+  class Ring;
+  TcpRound round(const Call& call, Deadline deadline);
+  void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
+  void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
+
+  const TcpGroupSpec spec_;
+  TcpStanding standing_;
+  TcpLinks links_;
+  TcpMessages messages_;
+  // Of the thread that makes collectives.
+  std::uint64_t calls_ = 0;
+  std::vector<std::byte> scratch_;
+  RingScratch ring_scratch_;
+
+  std::atomic<std::uint64_t> message_bytes_{0};
+  Registered registered_;  // last: see Registered
+};
+
+}  // namespace shoal

@@ -1,0 +1,200 @@
+#include "shoal/comm/tcp_links.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace shoal {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kLookAround{250};
+constexpr milliseconds kFarewell{300};
+
+}  // namespace
+
+TcpLinks::TcpLinks(TcpStanding& standing)
+    : standing_(standing), rank_(standing.spec().rank), patience_(standing.spec().patience) {
+  TearBytes tear = standing.spec().tear;
+  for (const Socket& socket : standing.spec().for_collectives) {
+    links_.emplace_back(socket.fd(), tear);
+    if (tear.seed != 0) ++tear.seed;
+  }
+}
+
+FrameHeader TcpLinks::header(const TcpRound& round, FrameKind kind, std::uint32_t index,
+                             std::size_t bytes) const {
+  FrameHeader header;
+  header.kind = kind;
+  header.bytes = static_cast<std::uint32_t>(bytes);
+  header.index = index;
+  header.number = round.number;
+  header.call = round.packed;
+  return header;
+}
+
+void TcpLinks::queue(int to, const FrameHeader& header, Stretches payload) {
+  links_[to].out.queue(header, std::move(payload));
+  bytes_.fetch_add(header.bytes, std::memory_order_relaxed);
+}
+
+Place TcpLinks::place_of(const TcpRound& round) const {
+  return {std::string(name_of(round.call.operation)), round.number, standing_.spec().name};
+}
+
+void TcpLinks::run(TcpExchange& exchange, TcpRound& round) {
+  standing_.rethrow_if_spent();
+  try {
+    drive(exchange, round);
+  } catch (const Error&) {
+    say_farewell();
+    throw;
+  }
+}
+
+void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
+  patience_.reset();
+  for (;;) {
+    bool moved = false;
+    bool busy = false;
+    for (int peer = 0; peer < static_cast<int>(links_.size()); ++peer) {
+      if (peer == rank_) continue;
+      Link& link = links_[peer];
+      // A peer that has closed may still have sent what we need: reading decides.
+      if (!link.out.empty()) moved |= link.out.flush() == Flow::moved;
+      moved |= take_in(peer, exchange, round);
+      const bool awaited = exchange.awaits(peer);
+      if (!link.open && (awaited || !link.out.empty() ||
+                         link.farewell.call != static_cast<std::uint64_t>(Ending::left))) {
+        standing_.fail_without(place_of(round), peer, link.farewell);
+      }
+      busy |= awaited || !link.out.empty();
+    }
+    if (!busy) {
+      // What arrived last may have queued something for a peer that was looked at before.
+      const bool quiet = std::all_of(links_.begin(), links_.end(),
+                                     [](const Link& link) { return link.out.empty(); });
+      if (quiet) return;
+    }
+    if (moved) {
+      patience_.reset();
+    } else if (!patience_.try_again()) {
+      wait(exchange, round);
+    }
+  }
+}
+
+// Reads until nothing more is there; whether anything came.
+bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
+  Link& link = links_[peer];
+  bool moved = false;
+  link.held = false;
+  while (link.open && !link.held) {
+    switch (link.in.read()) {
+      case FrameReceiver::Event::none:
+        return moved;
+      case FrameReceiver::Event::header:
+        moved |= take_header(peer, exchange, round);
+        break;
+      case FrameReceiver::Event::complete: {
+        const FrameHeader header = link.in.header();
+        link.in.next();
+        exchange.arrived(peer, header);
+        moved = true;
+        break;
+      }
+      case FrameReceiver::Event::gone:
+        standing_.fail_connection(place_of(round), peer,
+                                  "has died: it closed its connection without a word");
+      case FrameReceiver::Event::damaged:
+        standing_.fail_connection(place_of(round), peer,
+                                  "sent bytes that are damaged (their checksum is wrong)");
+    }
+  }
+  return moved;
+}
+
+bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
+  Link& link = links_[peer];
+  const FrameHeader& header = link.in.header();
+  if (header.kind == FrameKind::leaving) {
+    link.farewell = header;
+    link.open = false;
+    return true;
+  }
+  if (header.number > round.number) {
+    link.held = true;
+    return false;
+  }
+  round.seen[peer] = header.call;
+  if (header.call != round.packed) {
+    round.seen[rank_] = round.packed;
+    standing_.fail(Ending::mismatch, rank_, calls_differ(place_of(round), round.seen));
+  }
+  Stretches where;
+  if (header.number < round.number || header.kind == FrameKind::message) {
+    standing_.fail_connection(place_of(round), peer, "sent a frame that belongs to no call");
+  }
+  if (!exchange.place(peer, header, where)) {
+    link.held = true;
+    return false;
+  }
+  std::size_t room = 0;
+  for (const iovec& stretch : where) room += stretch.iov_len;
+  if (room != header.bytes) {
+    standing_.fail_connection(place_of(round), peer, "sent a frame of an impossible size");
+  }
+  link.in.place(std::move(where));
+  return true;
+}
+
+std::vector<int> TcpLinks::absent(const TcpExchange& exchange, const TcpRound& round) const {
+  std::vector<int> silent;
+  std::vector<int> awaited;
+  for (int peer = 0; peer < static_cast<int>(links_.size()); ++peer) {
+    if (peer == rank_ || (!exchange.awaits(peer) && links_[peer].out.empty())) continue;
+    awaited.push_back(peer);
+    if (round.seen[peer] == 0) silent.push_back(peer);
+  }
+  return silent.empty() ? awaited : silent;
+}
+
+void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round) {
+  entries_.clear();
+  entries_.push_back({standing_.wake_fd(), POLLIN, 0});
+  for (const Link& link : links_) {
+    short events = 0;
+    if (link.open && !link.held) events |= POLLIN;
+    if (!link.out.empty()) events |= POLLOUT;
+    if (events != 0) entries_.push_back({link.fd, events, 0});
+  }
+  const auto limit = std::min(round.deadline.left(), kLookAround);
+  const int ready = poll(entries_.data(), entries_.size(), static_cast<int>(limit.count()));
+  if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed()) {
+    standing_.look_around(
+        place_of(round), [&] { return absent(exchange, round); }, round.deadline);
+  }
+}
+
+// A frame that has begun must be finished first, or the farewell would be taken for its payload.
+void TcpLinks::say_farewell() {
+  if (farewell_said_) return;
+  farewell_said_ = true;
+  for (Link& link : links_) {
+    if (link.fd < 0) continue;
+    link.out.drop_unbegun();
+    link.out.queue(standing_.farewell(), {});
+  }
+  const Deadline soon = Deadline::after(kFarewell);
+  for (Link& link : links_) {
+    if (link.fd < 0) continue;
+    while (!link.out.empty() && link.out.flush() != Flow::gone && !link.out.empty()) {
+      if (!await_events(link.fd, POLLOUT, soon)) break;
+    }
+    shutdown(link.fd, SHUT_WR);
+  }
+}
+
+}  // namespace shoal

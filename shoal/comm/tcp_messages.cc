@@ -1,0 +1,264 @@
+#include "shoal/comm/tcp_messages.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace shoal {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kLookAround{250};
+constexpr milliseconds kFarewell{300};
+constexpr std::size_t kFrameBytes = std::size_t{256} << 10;
+
+// Type and number of elements of a message, in the header's `call`.
+std::uint64_t packed(ElementType type, std::size_t elements) {
+  return (static_cast<std::uint64_t>(type) << 56) | elements;
+}
+
+std::string unpacked(std::uint64_t word) {
+  return fmt::format("{} x {}", word & ((1ULL << 56) - 1),
+                     name_of(static_cast<ElementType>(word >> 56)));
+}
+
+}  // namespace
+
+class TcpMessages::Message {
+ public:
+  Message(const TcpGroupSpec& spec, bool sends, int peer, std::uint64_t number, std::uint64_t call,
+          Deadline deadline)
+      : peer(peer), number(number), call(call), deadline(deadline), spec_(spec), sends_(sends) {}
+  Place place() const {
+    return {fmt::format("{} rank {}", sends_ ? "send to" : "receive from", peer), number,
+            spec_.name};
+  }
+  const int peer;
+  const std::uint64_t number;
+  const std::uint64_t call;
+  const Deadline deadline;
+
+ private:
+  const TcpGroupSpec& spec_;
+  const bool sends_;
+};
+
+TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
+  TearBytes tear = standing.spec().tear;
+  for (const Socket& socket : standing.spec().for_messages) {
+    if (tear.seed != 0) tear.seed += 1000;
+    incoming_.emplace_back(socket.fd(), tear);
+    outgoing_.emplace_back(socket.fd(), tear);
+  }
+}
+
+void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
+  Outgoing& outgoing = outgoing_[to];
+  const std::lock_guard lock(outgoing.mutex);
+  const Message message(standing_.spec(), true, to, ++outgoing.messages,
+                        packed(data.type, data.elements), deadline);
+  std::size_t at = 0;
+  std::uint32_t index = 0;
+  do {
+    const std::size_t here = std::min(kFrameBytes, data.bytes() - at);
+    FrameHeader header;
+    header.kind = FrameKind::message;
+    header.bytes = static_cast<std::uint32_t>(here);
+    header.index = index++;
+    header.number = message.number;
+    header.call = message.call;
+    Stretches payload;
+    if (here != 0) payload.push_back({const_cast<std::byte*>(data.data) + at, here});
+    outgoing.out.queue(header, std::move(payload));
+    at += here;
+  } while (at < data.bytes());
+  while (!outgoing.out.empty()) {
+    const Flow flow = outgoing.out.flush();
+    if (outgoing.out.empty()) return;
+    if (flow == Flow::moved) continue;
+    keep_from_all(message.place());
+    if (flow == Flow::gone) standing_.fail_connection(message.place(), to, "has died");
+    wait(outgoing.fd, POLLOUT, true, message);
+  }
+}
+
+void TcpMessages::keep_from_all(const Place& place) {
+  for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
+    Incoming& incoming = incoming_[peer];
+    if (incoming.fd < 0) continue;
+    // Whoever holds the lock is receiving from there.
+    const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+    if (!lock) continue;
+    keep_what_is_there(incoming);
+    const auto left = static_cast<std::uint64_t>(Ending::left);
+    if (!incoming.open && (incoming.died || incoming.farewell.call != left)) {
+      fail_closed(incoming, peer, place);
+    }
+  }
+}
+
+void TcpMessages::keep_what_is_there(Incoming& incoming) {
+  while (incoming.open) {
+    switch (incoming.in.read()) {
+      case FrameReceiver::Event::none:
+        return;
+      case FrameReceiver::Event::header: {
+        const FrameHeader& header = incoming.in.header();
+        if (header.kind == FrameKind::leaving) {
+          incoming.farewell = header;
+          incoming.open = false;
+          return;
+        }
+        incoming.kept.push_back({header, std::vector<std::byte>(header.bytes)});
+        incoming.last_is_under_way = true;
+        incoming.in.place({{incoming.kept.back().payload.data(), header.bytes}});
+        break;
+      }
+      case FrameReceiver::Event::complete:
+        incoming.in.next();
+        incoming.last_is_under_way = false;
+        break;
+      case FrameReceiver::Event::gone:
+      case FrameReceiver::Event::damaged:
+        incoming.died = true;
+        incoming.open = false;
+        return;
+    }
+  }
+}
+
+void TcpMessages::fail_closed(const Incoming& incoming, int peer, const Place& place) {
+  if (incoming.died) {
+    standing_.fail_connection(place, peer,
+                              "has died: its connection ended without a word or was damaged");
+  }
+  standing_.fail_without(place, peer, incoming.farewell);
+}
+
+void TcpMessages::check_header(const FrameHeader& header, const Message& message,
+                               std::size_t bytes) {
+  if (header.kind == FrameKind::message && header.number == message.number &&
+      header.call == message.call && header.bytes == bytes) {
+    return;
+  }
+  standing_.fail(
+      Ending::mismatch, message.peer,
+      InvalidInput(fmt::format("{}: rank {} sent {}, rank {} asked for {}", message.place().text(),
+                               message.peer, unpacked(header.call), standing_.spec().rank,
+                               unpacked(message.call))));
+}
+
+// The next frame of the message, from what was kept or from the connection.
+void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t bytes,
+                             const Message& message, FrameHeader& header) {
+  bool direct = false;
+  for (;;) {
+    const bool kept_one =
+        incoming.kept.size() > (incoming.last_is_under_way ? std::size_t{1} : std::size_t{0});
+    if (!direct && kept_one) {
+      header = incoming.kept.front().header;
+      check_header(header, message, bytes);
+      if (bytes != 0) std::memcpy(data, incoming.kept.front().payload.data(), bytes);
+      incoming.kept.pop_front();
+      return;
+    }
+    if (!incoming.open) fail_closed(incoming, message.peer, message.place());
+    switch (incoming.in.read()) {
+      case FrameReceiver::Event::none:
+        wait(incoming.fd, POLLIN, false, message);
+        break;
+      case FrameReceiver::Event::header:
+        header = incoming.in.header();
+        if (header.kind == FrameKind::leaving) {
+          incoming.farewell = header;
+          incoming.open = false;
+          break;
+        }
+        check_header(header, message, bytes);
+        incoming.in.place(bytes == 0 ? Stretches{} : Stretches{{data, bytes}});
+        direct = true;
+        break;
+      case FrameReceiver::Event::complete:
+        incoming.in.next();
+        if (direct) return;
+        incoming.last_is_under_way = false;
+        break;
+      case FrameReceiver::Event::gone:
+      case FrameReceiver::Event::damaged:
+        incoming.died = true;
+        incoming.open = false;
+        break;
+    }
+  }
+}
+
+void TcpMessages::receive(Buffer data, int from, Deadline deadline) {
+  Incoming& incoming = incoming_[from];
+  const std::lock_guard lock(incoming.mutex);
+  const Message message(standing_.spec(), false, from, ++incoming.messages,
+                        packed(data.type, data.elements), deadline);
+  std::size_t at = 0;
+  do {
+    const std::size_t here = std::min(kFrameBytes, data.bytes() - at);
+    FrameHeader header;
+    read_frame(incoming, data.data + at, here, message, header);
+    at += here;
+  } while (at < data.bytes());
+}
+
+// Sleeps until the connection is ready, somebody else has something to say, or it is time to look
+// around.
+void TcpMessages::wait(int fd, short events, bool watch_all, const Message& message) {
+  SocketPatience patience(standing_.spec().patience);
+  std::vector<pollfd> entries;
+  entries.push_back({standing_.wake_fd(), POLLIN, 0});
+  entries.push_back({fd, events, 0});
+  for (Incoming& incoming : incoming_) {
+    if (incoming.fd < 0 || incoming.fd == fd) continue;
+    const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+    if (!lock || !incoming.open) continue;
+    // A receiver is not to be woken by everybody's data, only by their end.
+    entries.push_back({incoming.fd, static_cast<short>(watch_all ? POLLIN : POLLRDHUP), 0});
+  }
+  if (watch_all) {
+    const std::unique_lock lock(incoming_[message.peer].mutex, std::try_to_lock);
+    if (lock && incoming_[message.peer].open) entries[1].events |= POLLIN;
+  }
+  int ready = 0;
+  do {
+    ready = poll(entries.data(), entries.size(), 0);
+  } while (ready == 0 && patience.try_again());
+  if (ready == 0) {
+    const auto limit = std::min(message.deadline.left(), kLookAround);
+    ready = poll(entries.data(), entries.size(), static_cast<int>(limit.count()));
+  }
+  const bool someone_else =
+      std::any_of(entries.begin() + 2, entries.end(),
+                  [](const pollfd& entry) { return (entry.revents & POLLRDHUP) != 0; });
+  if (someone_else) keep_from_all(message.place());
+  if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed()) {
+    standing_.look_around(
+        message.place(), [&] { return std::vector<int>{message.peer}; }, message.deadline);
+  }
+}
+
+void TcpMessages::say_farewell() {
+  const Deadline soon = Deadline::after(kFarewell);
+  for (Outgoing& outgoing : outgoing_) {
+    if (outgoing.fd < 0) continue;
+    const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
+    if (!lock || outgoing.farewell_said) continue;
+    outgoing.farewell_said = true;
+    outgoing.out.drop_unbegun();
+    outgoing.out.queue(standing_.farewell(), {});
+    while (!outgoing.out.empty() && outgoing.out.flush() != Flow::gone && !outgoing.out.empty()) {
+      if (!await_events(outgoing.fd, POLLOUT, soon)) break;
+    }
+    shutdown(outgoing.fd, SHUT_WR);
+  }
+}
+
+}  // namespace shoal
