@@ -36,7 +36,10 @@ class ValueCheck {
       for (const Use& use : op.accumulates) accumulate(op, use);
       for (const Use& use : op.writes) write(use);
       for (const Value& value : op.frees) free(value);
+      if (op.kind == OpKind::load) loaded_ = true;
       if (op.kind == OpKind::update) update();
+      // Also where no operation reads the batch: a block asks for its samples' ids.
+      if (op.kind == OpKind::forward && !loaded_) fault("runs before the Load");
     }
     check_end();
     return std::move(faults_);
@@ -209,7 +212,8 @@ class ValueCheck {
   const VerifyContext& context_;
   const BlockRange own_;
   std::unordered_map<Value, State, ValueHash> states_;
-  int at_ = 0;       // the operation looked at
+  int at_ = 0;  // the operation looked at
+  bool loaded_ = false;
   int update_ = -1;  // the operation that updated
   std::vector<std::string> faults_;
 };

@@ -120,8 +120,9 @@ TEST(DataParallelPass, AParameterThatIsSplitItselfIsReducedInASmallerGroup) {
 TEST(DataParallelPass, StatisticsAreAveragedOnceBeforeAgreeAndCountersAreLeftAlone) {
   auto chain = chain_of_gradients(2, 100);
   for (BlockFacts& block : chain) {
-    block.buffers = {{.name = block.name + ".mean", .shape = {4}, .dims = {""}},
-                     {.name = block.name + ".count", .shape = {}, .type = ElementType::int64}};
+    block.buffers = {
+        {.name = block.name + ".mean", .shape = {4}, .dims = {""}},
+        {.name = block.name + ".count", .shape = {}, .dims = {}, .type = ElementType::int64}};
   }
   const Program program = reduced(chain, plan_over({{"data", 2}}, 8, 2), kMiB)[0];
   EXPECT_THAT(text_of(program),

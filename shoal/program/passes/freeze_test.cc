@@ -17,7 +17,8 @@ Program frozen_program(int blocks, const FreezeOptions& options) {
 }
 
 TEST(FreezePass, LeavesNoBackwardBelowTheLowestTrainableBlock) {
-  EXPECT_EQ(text_of(frozen_program(4, {.blocks = 2})), "Load F0 F1 F2 F3 Loss B3 B2 Agree Update");
+  EXPECT_EQ(text_of(frozen_program(4, {.blocks = 2, .parameters = {}})),
+            "Load F0 F1 F2 F3 Loss B3 B2 Agree Update");
 }
 
 TEST(FreezePass, LeavesProgramsAsTheyAreWhenNothingIsFrozen) {
@@ -34,7 +35,7 @@ TEST(FreezePass, GivesTheProgramOfAChainWithoutTheseParameters) {
 }
 
 TEST(FreezePass, NothingIsKeptOfAFrozenPrefixAndNoGradientEntersIt) {
-  const Program program = frozen_program(3, {.blocks = 1});
+  const Program program = frozen_program(3, {.blocks = 1, .parameters = {}});
   EXPECT_EQ(program.ops[1].mode, ForwardMode::no_save);
   EXPECT_THAT(program.ops[1].writes, ElementsAre(Use{activation(0)}));
   EXPECT_EQ(program.ops[2].mode, ForwardMode::train);

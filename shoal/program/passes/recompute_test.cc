@@ -59,7 +59,7 @@ TEST(RecomputePass, AStageRecomputesWhileItsGradientIsOnTheWay) {
 
 TEST(RecomputePass, TheFirstForwardKeepsNothingAndTheSecondCountsNoStatistics) {
   auto chain = chain_facts(2);
-  chain[0].buffers = {{.name = "0.linear.mean", .shape = {4}}};
+  chain[0].buffers = {{.name = "0.linear.mean", .shape = {4}, .dims = {}}};
   const Program program = recompute(single_worker(chain, plan_over({}, 8), ProgramKind::train),
                                     chain, {.mode = RecomputeMode::all})[0];
   ASSERT_EQ(text_of(program), "Load F0 F1 Loss B1 R0 B0 Agree Update");
@@ -76,7 +76,7 @@ TEST(RecomputePass, TheFirstForwardKeepsNothingAndTheSecondCountsNoStatistics) {
 }
 
 TEST(RecomputePass, AFrozenPrefixIsNotRecomputed) {
-  const FreezeOptions freeze_two{.blocks = 2};
+  const FreezeOptions freeze_two{.blocks = 2, .parameters = {}};
   const auto chain = chain_facts(4);
   RankPrograms programs = single_worker(chain, plan_over({}, 8), ProgramKind::train);
   programs = freeze(std::move(programs), chain, freeze_two);

@@ -49,7 +49,7 @@ TEST(SingleWorkerPass, BackwardAddsGradientsInTheOrderOfTheRecord) {
 
 TEST(SingleWorkerPass, StatisticsAreAddedToInTrainingAndReadInEvaluation) {
   auto chain = chain_facts(1);
-  chain[0].buffers = {{.name = "0.linear.mean", .shape = {4}}};
+  chain[0].buffers = {{.name = "0.linear.mean", .shape = {4}, .dims = {}}};
   const Use mean{{ValueKind::buffer, 0, -1, 0}};
   const Op train = single_worker(chain, plan_over({}, 8), ProgramKind::train)[0].ops[1];
   EXPECT_THAT(train.accumulates, ElementsAre(mean));
