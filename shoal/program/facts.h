@@ -44,9 +44,9 @@ struct LinearFact {
 
 // Work of one call, per resource. Seconds of exclusive use, except link: bytes.
 struct WorkFacts {
-  LinearFact core;    // a core computes
-  LinearFact memory;  // bytes through the memory bus of the host
-  LinearFact wait;    // passes by itself: sleeping, a remote service; never shared
+  LinearFact core = {};    // a core computes
+  LinearFact memory = {};  // bytes through the memory bus of the host
+  LinearFact wait = {};    // passes by itself: sleeping, a remote service; never shared
   friend bool operator==(const WorkFacts&, const WorkFacts&) = default;
 };
 

@@ -1,5 +1,5 @@
-// Strict reading of JSON objects, and JSON that people can read: shared by the files of facts and of
-// programs.
+// Strict reading of JSON objects, and JSON that people can read: shared by the files of facts and
+// of programs.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,8 @@ class JsonFields {
 };
 
 // JSON with each list and object on one line where it fits, so that an operation or a tensor is a
-// line. Ends with a line break; parses back to the same value.
+// line or a few. Ends with a line break; parses back to the same value.
+// Cost: O(length x depth).
 std::string readable(const nlohmann::ordered_json& value);
 
 }  // namespace shoal

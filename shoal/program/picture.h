@@ -1,4 +1,4 @@
-// Programs as pictures: text for terminals and tests, SVG for documents.
+// Programs as pictures: text for terminals and tests, SVG for documents, a list for reading.
 #pragma once
 
 #include <string>
@@ -9,15 +9,44 @@
 
 namespace shoal {
 
-// One row a rank, one column a slot of equal length (every forward and backward of a stage one
-// slot, communication none); a line under it counts slots and idle ones:
-//   rank 0 | F.0 F.1 F.2  .   .  ...
+// Programs in slots of equal length: the forward of a stage's consecutive blocks on one micro-batch
+// takes one slot, so does the backward (with the forwards it runs again), everything else none.
+struct Slots {
+  struct Box {
+    int slot = 0;
+    int micro_batch = 0;
+    bool forward = true;
+  };
+  std::vector<std::vector<Box>> ranks;  // by rank, ascending
+  int total = 0;                        // slots from beginning to end
+  int forward = 0;                      // slots in which at least one rank runs forward
+  int backward = 0;                     // slots in which at least one rank runs backward
+  double busy = 0;                      // share of ranks x total that is not idle
+};
+
+// Throws InvalidInput when the programs do not finish.
+Slots slots_of(const RankPrograms& programs);
+
+// One row a rank (rows that are alike are one), one column a slot, numbered by micro-batch; a line
+// under it counts:
+//   rank 0 | F0 F1 F2 .  .  .  .  B0 B1 B2
+//   rank 1 | .  F0 F1 F2 .  .  B0 B1 B2 .
+//   rank 2 | .  .  F0 F1 F2 B0 B1 B2 .  .
+//   5 forward slots, 5 backward slots; busy 60 %
 std::string slot_picture(const RankPrograms& programs, const std::vector<BlockFacts>& blocks);
-// Number of slots from the first forward's start to the last forward's end.
+// Slots in which at least one rank runs forward: m + p - 1 with GPipe, m p with vanilla.
 int forward_slots(const RankPrograms& programs, const std::vector<BlockFacts>& blocks);
 
-// Lanes as rows over time, operations as boxes coloured by kind, with a legend and a time axis.
+// Lanes as rows over time, operations as boxes coloured by kind, with a legend and a time axis in
+// ms. Waiting for peers is a pale box. Stands alone: no style sheet, no script, no font file.
 std::string svg_picture(const RankPrograms& programs, const std::vector<BlockFacts>& blocks,
                         const Timeline& timeline, const std::string& title);
+
+// The operations of one rank for people, numbered as errors number them:
+//     #  operation     lane          bytes  reads -> writes; frees
+//     3  B1            compute     1.5 MiB  G1 saved 1 A0 -> G0 +gradient 1 (2); frees G1 saved 1
+// "+" marks what is added to; "gradient 0-2 (6)" are six gradients of blocks 0 to 2. Lists are cut
+// after a few names. Bytes are those sent, else those written, without optimizer states.
+std::string program_listing(const Program& program, const std::vector<BlockFacts>& blocks);
 
 }  // namespace shoal

@@ -83,7 +83,7 @@ std::string text_of(const Program& program);
 // `source`, program, rank, and the operation's number and kind. Whether the programs fit together
 // is the verifier's business.
 nlohmann::json programs_to_json(const std::map<std::string, RankPrograms>& named);
-// The same as text for people: an operation a line. Parses to programs_to_json(named).
+// The same as text for people: an operation on a line or a few. Parses to programs_to_json(named).
 std::string programs_text(const std::map<std::string, RankPrograms>& named);
 std::map<std::string, RankPrograms> programs_from_json(const nlohmann::json& json,
                                                        const std::string& source);
