@@ -21,7 +21,6 @@ namespace shoal {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr int kBuffer = 1 << 20;
 constexpr int kChannels = 2;  // collectives, messages
 constexpr std::chrono::seconds kHandshake{10};
 
@@ -104,8 +103,9 @@ class TcpGroupForms final : public FormsGroup {
   }
 
   void keep(int peer, int channel, Socket socket) {
-    const TearBytes& tear = spec_.tear;
-    tune_for_data(socket, tear.socket_buffer_bytes > 0 ? tear.socket_buffer_bytes : kBuffer);
+    tune_for_data(socket);
+    const int send_buffer = spec_.tear.socket_buffer_bytes;
+    if (send_buffer > 0) set_send_buffer(socket, send_buffer);
     (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer] = std::move(socket);
   }
 

@@ -11,7 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kLookAround{250};
-constexpr milliseconds kFarewell{300};
 
 }  // namespace
 
@@ -187,7 +186,7 @@ void TcpLinks::say_farewell() {
     link.out.drop_unbegun();
     link.out.queue(standing_.farewell(), {});
   }
-  const Deadline soon = Deadline::after(kFarewell);
+  const Deadline soon = standing_.farewell_deadline();
   for (Link& link : links_) {
     if (link.fd < 0) continue;
     while (!link.out.empty() && link.out.flush() != Flow::gone && !link.out.empty()) {

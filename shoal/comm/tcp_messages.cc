@@ -12,7 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kLookAround{250};
-constexpr milliseconds kFarewell{300};
 constexpr std::size_t kFrameBytes = std::size_t{256} << 10;
 
 // Type and number of elements of a message, in the header's `call`.
@@ -246,7 +245,7 @@ void TcpMessages::wait(int fd, short events, bool watch_all, const Message& mess
 }
 
 void TcpMessages::say_farewell() {
-  const Deadline soon = Deadline::after(kFarewell);
+  const Deadline soon = standing_.farewell_deadline();
   for (Outgoing& outgoing : outgoing_) {
     if (outgoing.fd < 0) continue;
     const std::unique_lock lock(outgoing.mutex, std::try_to_lock);

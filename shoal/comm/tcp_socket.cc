@@ -106,13 +106,18 @@ std::string address_of(const Socket& socket) {
   return text;
 }
 
-void tune_for_data(const Socket& socket, int buffer_bytes) {
+void tune_for_data(const Socket& socket) {
   const int on = 1;
   setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   constexpr char kCubic[] = "cubic";
   setsockopt(socket.fd(), IPPROTO_TCP, TCP_CONGESTION, kCubic, sizeof kCubic - 1);
-  setsockopt(socket.fd(), SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
-  setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+  const int bytes = 1 << 20;
+  setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  set_send_buffer(socket, bytes);
+}
+
+void set_send_buffer(const Socket& socket, int bytes) {
+  setsockopt(socket.fd(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 bool read_all(const Socket& socket, void* data, std::size_t bytes, Deadline deadline) {

@@ -23,9 +23,11 @@ int port_of(const Socket& socket);
 std::string address_of(const Socket& socket);  // our end, as text
 
 // For connections that carry data: no waiting for more to send, the congestion control that is
-// fastest on near links where the kernel lets us choose, buffers of `buffer_bytes` (auto-tuned ones
-// grow beyond the caches).
-void tune_for_data(const Socket& socket, int buffer_bytes);
+// fastest on near links where the kernel lets us choose, buffers of 1 MiB (auto-tuned ones grow
+// beyond the caches).
+void tune_for_data(const Socket& socket);
+// A small one makes the kernel take few bytes at a time: for tests.
+void set_send_buffer(const Socket& socket, int bytes);
 
 // Moves exactly `bytes`; false when the peer closed, an error came, or the deadline passed.
 bool read_all(const Socket& socket, void* data, std::size_t bytes, Deadline deadline);

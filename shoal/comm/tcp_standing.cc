@@ -26,6 +26,11 @@ FrameHeader TcpStanding::farewell() const {
   return header;
 }
 
+Deadline TcpStanding::farewell_deadline() const {
+  const bool in_peace = farewell().call == static_cast<std::uint64_t>(Ending::left);
+  return Deadline::after(std::chrono::milliseconds(in_peace ? 10000 : 300));
+}
+
 void TcpStanding::look_around(const Place& place, const std::function<std::vector<int>()>& absent,
                               Deadline deadline) {
   rethrow_if_spent();

@@ -44,6 +44,9 @@ class TcpStanding {
   // are what the other ranks will be told.
   void spend(std::exception_ptr error, Ending ending, int blamed);
   FrameHeader farewell() const;
+  // How long saying it may take. One that leaves in peace waits until the others have taken what it
+  // sent before; one that fails does not wait for those who may be the reason.
+  Deadline farewell_deadline() const;
 
   // Throws when a process of the group has died or the deadline has passed. `absent` says who has
   // not come.

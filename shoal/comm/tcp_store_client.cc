@@ -167,7 +167,7 @@ std::shared_ptr<Store> connect_store(const std::string& address, int port,
     const Deadline attempt = Deadline::after(std::min(deadline.left(), milliseconds(5000)));
     Socket socket = connect_tcp(address, port, attempt, why);
     if (socket) {
-      tune_for_data(socket, 1 << 20);
+      tune_for_data(socket);
       switch (ask_admission(socket, secret, 0, attempt)) {
         case Admission::admitted:
           return std::make_shared<TcpStoreClient>(std::move(socket), where);

@@ -105,7 +105,7 @@ class TcpStoreServer final : public StoreServer {
 
   void accept_all() {
     while (Socket socket = accept_tcp(listener_)) {
-      tune_for_data(socket, 1 << 20);
+      tune_for_data(socket);
       clients_.emplace_back(std::move(socket), secret_);
       write(clients_.back());
     }
