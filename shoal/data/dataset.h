@@ -1,0 +1,71 @@
+// A data set: samples by number, ready for a model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "shoal/core/element_type.h"
+#include "shoal/data/batch.h"
+
+namespace shoal {
+
+// What is known of every sample before one is read.
+struct DatasetFacts {
+  std::string name;                        // as in messages: "fashion-mnist, training part"
+  std::int64_t size = 0;                   // samples
+  std::vector<std::int64_t> sample_shape;  // {1, 28, 28}; channels first
+  std::int64_t classes = 0;                // 0: regression, the targets are numbers
+  std::vector<std::string> class_names;    // by label; empty when the files do not name them
+
+  std::int64_t sample_elements() const {
+    std::int64_t elements = 1;
+    for (const std::int64_t extent : sample_shape) elements *= extent;
+    return elements;
+  }
+};
+
+// Immutable after construction: all calls may run in several threads at once.
+class Dataset {
+ public:
+  explicit Dataset(DatasetFacts facts) : facts_(std::move(facts)) {}
+  virtual ~Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  const DatasetFacts& facts() const { return facts_; }
+  const std::string& name() const { return facts_.name; }
+  std::int64_t size() const { return facts_.size; }
+  std::int64_t classes() const { return facts_.classes; }
+  const std::vector<std::int64_t>& sample_shape() const { return facts_.sample_shape; }
+  static constexpr ElementType input_type() { return ElementType::float32; }
+
+  // Fills `out` with the samples `ids` in that order; out.index is left alone. Each id is in
+  // 0..size()-1 (anything else is a bug of the caller: BrokenInvariant) and may come twice.
+  // out's memory is used again where it is large enough.
+  virtual void read(std::span<const std::int64_t> ids, Batch& out) const = 0;
+
+ protected:
+  // Sizes everything in `out` for samples of this data set, and puts `rows` into sample_ids.
+  void prepare(std::span<const std::int64_t> rows, Batch& out) const;
+
+ private:
+  DatasetFacts facts_;
+};
+
+// Some samples of another data set, under new numbers: id i is `rows[i]` there. Shared ownership,
+// because the training and the validation part are views of the same samples.
+class Subset : public Dataset {
+ public:
+  Subset(std::string name, std::shared_ptr<const Dataset> whole, std::vector<std::int64_t> rows);
+  void read(std::span<const std::int64_t> ids, Batch& out) const override;
+  const std::vector<std::int64_t>& rows() const { return rows_; }
+
+ private:
+  std::shared_ptr<const Dataset> whole_;
+  std::vector<std::int64_t> rows_;
+};
+
+}  // namespace shoal

@@ -1,0 +1,31 @@
+// Samples as a file holds them, before they are split and scaled: what every reader returns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "shoal/core/element_type.h"
+#include "shoal/data/batch.h"
+
+namespace shoal {
+
+struct Samples {
+  std::int64_t count = 0;
+  std::vector<std::int64_t> shape;         // of one sample; {channels, height, width} for pictures
+  ElementType type = ElementType::uint8;   // uint8 or float32: other types become float32
+  AlignedBytes values;                     // count x shape, row-major
+  std::vector<std::int64_t> labels;        // classification: `count` of them, 0 .. classes-1
+  std::vector<float> targets;              // regression: `count` of them
+  std::int64_t classes = 0;                // 0: regression
+  std::vector<std::string> class_names;    // by label; may be empty
+  std::vector<std::string> feature_names;  // of a table with a header; may be empty
+
+  std::int64_t elements() const {
+    std::int64_t product = 1;
+    for (const std::int64_t extent : shape) product *= extent;
+    return product;
+  }
+};
+
+}  // namespace shoal
