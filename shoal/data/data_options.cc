@@ -1,0 +1,205 @@
+#include "shoal/data/data_options.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+namespace shoal {
+namespace {
+
+const std::vector<std::pair<std::string, DataName>> kNames = {
+    {"fashion-mnist", DataName::fashion_mnist},
+    {"idx", DataName::idx},
+    {"cifar-10", DataName::cifar10},
+    {"cifar-100", DataName::cifar100},
+    {"csv", DataName::csv},
+    {"random", DataName::random}};
+
+using Faults = std::vector<std::string>;
+
+bool is_part(double value) {
+  return value >= 0 && (value < 1 || (value == std::floor(value) && value < 9e15));
+}
+
+void check_files(const DataOptions& o, Faults& faults) {
+  const bool needs_path = o.name != DataName::fashion_mnist && o.name != DataName::random;
+  if (needs_path && o.path.empty()) {
+    faults.push_back(fmt::format("data.path is empty: give the {} of data.name = \"{}\"",
+                                 o.name == DataName::csv ? "file" : "folder", name_of(o.name)));
+  }
+  if (!o.test_path.empty() && o.name != DataName::csv) {
+    faults.push_back(
+        fmt::format("data.test_path is '{}': only data.name = \"csv\" takes one", o.test_path));
+  }
+  if (o.csv.separator.size() != 1 ||
+      std::string("\"\r\n").find(o.csv.separator[0]) != std::string::npos) {
+    faults.push_back(
+        fmt::format("data.separator is '{}': give one character such as \",\"", o.csv.separator));
+  }
+  if (o.csv.label.empty()) {
+    faults.push_back("data.label is empty: give \"last\", or a column's name or number");
+  }
+  if (o.name == DataName::cifar100 && o.csv.label != "last" && o.csv.label != "fine" &&
+      o.csv.label != "coarse") {
+    faults.push_back(
+        fmt::format("data.label is '{}': cifar-100 has \"fine\" and \"coarse\"", o.csv.label));
+  }
+}
+
+void check_split(const DataOptions& o, Faults& faults) {
+  if (!is_part(o.validation)) {
+    faults.push_back(fmt::format(
+        "data.validation is {}: give a fraction of 0 to below 1, or a whole number of samples",
+        o.validation));
+  }
+  if (!is_part(o.test)) {
+    faults.push_back(fmt::format(
+        "data.test is {}: give a fraction of 0 to below 1, or a whole number of samples", o.test));
+  }
+}
+
+void check_normalization(const DataOptions& o, Faults& faults) {
+  if (o.mean.size() != o.deviation.size()) {
+    faults.push_back(fmt::format("data.mean has {} values and data.std {}: give as many of both",
+                                 o.mean.size(), o.deviation.size()));
+  }
+  if (!o.mean.empty() && o.normalize != Normalize::standard) {
+    faults.push_back("data.mean is given: it needs data.normalize = \"standard\"");
+  }
+  for (const double value : o.deviation) {
+    if (!(value > 0) || !std::isfinite(value)) {
+      faults.push_back(fmt::format("data.std has {}: give numbers above 0", value));
+    }
+  }
+  for (const double value : o.mean) {
+    if (!std::isfinite(value)) {
+      faults.push_back(fmt::format("data.mean has {}: give finite numbers", value));
+    }
+  }
+  if (o.normalize == Normalize::unit && o.name == DataName::csv) {
+    faults.push_back(
+        "data.normalize is \"unit\", which divides bytes by 255: a csv has none, give "
+        "\"standard\" or \"none\"");
+  }
+}
+
+void check_random(const DataOptions& o, Faults& faults) {
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
+  std::int64_t elements = 1;
+  for (const std::int64_t extent : o.shape) {
+    if (extent < 1 || elements > kMostElements / extent) {
+      faults.push_back(
+          fmt::format("data.shape has the size {}: give sizes of 1 or more, at most "
+                      "2^31 elements together",
+                      extent));
+      break;
+    }
+    elements *= extent;
+  }
+  if (o.shape.empty()) faults.push_back("data.shape is empty: give at least one size");
+  constexpr std::int64_t kMostSamples = std::numeric_limits<std::uint32_t>::max();
+  if (o.size < 1 || o.size > kMostSamples) {
+    faults.push_back(fmt::format("data.size is {}: give 1 to {}", o.size, kMostSamples));
+  }
+  if (o.test_size < 0 || o.test_size > kMostSamples) {
+    faults.push_back(fmt::format("data.test_size is {}: give 0 to {}", o.test_size, kMostSamples));
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(DataName name) {
+  for (const auto& [word, value] : kNames) {
+    if (value == name) return word;
+  }
+  return "?";
+}
+
+std::vector<std::string> DataOptions::problems() const {
+  Faults faults;
+  check_files(*this, faults);
+  check_split(*this, faults);
+  check_normalization(*this, faults);
+  if (name == DataName::random) check_random(*this, faults);
+  if (csv.task == LearningTask::regression && name != DataName::csv && name != DataName::random) {
+    faults.push_back(
+        fmt::format("data.task is \"regression\": {} has classes; csv and random can "
+                    "have numbers",
+                    name_of(name)));
+  }
+  if (classes < 0 || classes > (1 << 24)) {
+    faults.push_back(
+        fmt::format("data.classes is {}: give 1 to {}, or 0 to count them", classes, 1 << 24));
+  }
+  if (threads < 0 || threads > 256) {
+    faults.push_back(fmt::format("data.threads is {}: give 0 to 256", threads));
+  }
+  if (prefetch < 1 || prefetch > 1024) {
+    faults.push_back(fmt::format("data.prefetch is {}: give 1 to 1024 batches", prefetch));
+  }
+  return faults;
+}
+
+OptionTable describe(DataOptions& o) {
+  return {
+      "data",
+      "What the model learns from, and how it is cut into training, validation and test samples.",
+      {
+          choice("name", o.name, kNames,
+                 "The data set, or the format of the files at `path`. \"random\" is made up and "
+                 "needs no file."),
+          option("path", o.path,
+                 "The folder of fashion-mnist, idx, cifar-10 or cifar-100 files, plain or .gz; the "
+                 "file of csv. Without it fashion-mnist is where Debian's package puts it."),
+          option("test_path", o.test_path, "csv: a second file, with the test samples."),
+          option("validation", o.validation,
+                 "Training samples set aside for validation, by the seed: a fraction below 1, or a "
+                 "number of samples. Never among the test samples."),
+          option("test", o.test,
+                 "csv without `test_path`: samples set aside for the test, in the same way."),
+          choice("normalize", o.normalize,
+                 {{"standard", Normalize::standard},
+                  {"unit", Normalize::unit},
+                  {"none", Normalize::none}},
+                 "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
+                 "column; \"unit\": bytes divided by 255; \"none\": values as stored. random is "
+                 "always left as it is."),
+          option("mean", o.mean,
+                 "In place of the measured mean (bytes count as value / 255): one number, or one "
+                 "per channel or column. With `std`."),
+          option("std", o.deviation, "In place of the measured deviation: as many as `mean`."),
+          option("label", o.csv.label,
+                 "csv: the column to learn: \"last\", its name, or its number from 0; cifar-100: "
+                 "\"fine\" or \"coarse\"."),
+          choice("task", o.csv.task,
+                 {{"classification", LearningTask::classification},
+                  {"regression", LearningTask::regression}},
+                 "csv and random: whether the label is a class 0, 1, 2, ... or a number."),
+          option("columns", o.csv.columns,
+                 "csv: columns to learn from, by name or number; empty: all but the label."),
+          choice("header", o.csv.header,
+                 {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
+                 "csv: whether the first line names the columns; \"auto\": when it holds text."),
+          option("separator", o.csv.separator, "csv: the character between two fields."),
+          option("allow_non_finite", o.csv.allow_non_finite,
+                 "csv: lets NaN and infinity pass instead of refusing the file."),
+          option("classes", o.classes,
+                 "Number of classes of idx, csv and random; 0: the largest training label + 1, and "
+                 "10 for random."),
+          option("shape", o.shape, "random: shape of a sample, channels first."),
+          option("size", o.size, "random: training samples, validation included."),
+          option("test_size", o.test_size, "random: test samples."),
+          option("shuffle", o.shuffle, "Another order of the training samples in every epoch."),
+          option("drop_last", o.drop_last,
+                 "Leaves out the last batch of an epoch when it is smaller than the others."),
+          option("threads", o.threads,
+                 "Threads that read ahead, per worker; 0: batches are read when they are asked "
+                 "for."),
+          option("prefetch", o.prefetch,
+                 "Batches that may be ready before they are asked for: more bridge slower moments "
+                 "of a disk and take more memory."),
+      }};
+}
+
+}  // namespace shoal

@@ -1,0 +1,58 @@
+// What a job's [data] table says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "shoal/core/options.h"
+#include "shoal/data/csv.h"
+
+namespace shoal {
+
+enum class DataName : std::uint8_t { fashion_mnist, idx, cifar10, cifar100, csv, random };
+enum class Normalize : std::uint8_t { standard, unit, none };
+
+struct DataOptions {
+  DataName name = DataName::fashion_mnist;
+  // Folder of fashion-mnist, idx, cifar-10 and cifar-100; file of csv. Empty for fashion-mnist:
+  // where Debian's package dataset-fashion-mnist puts it.
+  std::string path;
+  std::string test_path;  // csv: a second file with the test samples
+
+  // Training samples set aside for validation, by a permutation that depends on the job's seed:
+  // a fraction below 1, or a number from 1. The test samples are never among them.
+  double validation = 0;
+  double test = 0.2;  // csv without test_path: set aside for the test in the same way, first
+
+  Normalize normalize = Normalize::standard;
+  // In place of the measured ones, with `standard`: one value, or one per channel or column.
+  std::vector<double> mean;
+  std::vector<double> deviation;
+
+  // csv; cifar-100 takes "fine" (as "last") or "coarse" as its label.
+  CsvOptions csv;
+  std::int64_t classes = 0;  // 0: the largest label + 1; random: 10
+
+  // random
+  std::vector<std::int64_t> shape = {1, 28, 28};
+  std::int64_t size = 10'000;
+  std::int64_t test_size = 1'000;
+
+  // Order of the samples
+  bool shuffle = true;
+  bool drop_last = false;
+
+  // Loading
+  int threads = 1;
+  int prefetch = 4;
+
+  // Every fault, in words a user can act on; empty when usable.
+  std::vector<std::string> problems() const;
+};
+
+OptionTable describe(DataOptions& options);  // [data]
+
+std::string_view name_of(DataName name);  // as in a job file
+
+}  // namespace shoal

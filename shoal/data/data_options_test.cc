@@ -1,0 +1,118 @@
+#include "shoal/data/data_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+namespace shoal {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(DataOptions, AreUsableAsTheyAre) { EXPECT_THAT(DataOptions().problems(), IsEmpty()); }
+
+TEST(DataOptions, ComeFromAJobFile) {
+  DataOptions options;
+  read_toml(
+      "[data]\nname = \"csv\"\npath = \"t.csv\"\nlabel = \"price\"\ntask = \"regression\"\n"
+      "validation = 0.1\ntest = 500\nnormalize = \"none\"\ncolumns = [\"a\", \"b\"]\n"
+      "header = \"yes\"\nshape = [3, 8, 8]\nthreads = 2\nprefetch = 3\nshuffle = false\n",
+      "job.toml", {describe(options)});
+  EXPECT_EQ(options.name, DataName::csv);
+  EXPECT_EQ(options.path, "t.csv");
+  EXPECT_EQ(options.csv.label, "price");
+  EXPECT_EQ(options.csv.task, LearningTask::regression);
+  EXPECT_EQ(options.validation, 0.1);
+  EXPECT_EQ(options.test, 500);
+  EXPECT_EQ(options.normalize, Normalize::none);
+  EXPECT_THAT(options.csv.columns, ElementsAre("a", "b"));
+  EXPECT_EQ(options.csv.header, CsvHeader::yes);
+  EXPECT_THAT(options.shape, ElementsAre(3, 8, 8));
+  EXPECT_EQ(options.threads, 2);
+  EXPECT_EQ(options.prefetch, 3);
+  EXPECT_FALSE(options.shuffle);
+  EXPECT_THAT(options.problems(), IsEmpty());
+}
+
+TEST(DataOptions, NameEveryFaultAtOnce) {
+  DataOptions options;
+  options.name = DataName::csv;
+  options.validation = -0.1;
+  options.threads = -1;
+  options.prefetch = 0;
+  EXPECT_THAT(options.problems(),
+              ElementsAre(HasSubstr("data.path is empty: give the file"),
+                          HasSubstr("data.validation is -0.1"), HasSubstr("data.threads is -1"),
+                          HasSubstr("data.prefetch is 0")));
+}
+
+TEST(DataOptions, RefuseEachImpossibleValue) {
+  struct Case {
+    std::function<void(DataOptions&)> change;
+    std::string fault;
+  };
+  const std::vector<Case> cases = {
+      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\""},
+      {[](auto& o) { o.csv.separator = ""; }, "data.separator is ''"},
+      {[](auto& o) { o.csv.separator = "\""; }, "data.separator"},
+      {[](auto& o) { o.csv.label = ""; }, "data.label is empty"},
+      {[](auto& o) { o.validation = 1.5; }, "data.validation is 1.5"},
+      {[](auto& o) { o.test = std::numeric_limits<double>::infinity(); }, "data.test is inf"},
+      {[](auto& o) { o.mean = {0.5}; }, "data.mean has 1 values and data.std 0"},
+      {[](auto& o) { o.mean = o.deviation = {0}; }, "data.std has 0"},
+      {[](auto& o) {
+         o.mean = o.deviation = {1};
+         o.normalize = Normalize::unit;
+       },
+       "needs data.normalize = \"standard\""},
+      {[](auto& o) { o.csv.task = LearningTask::regression; }, "fashion-mnist has classes"},
+      {[](auto& o) { o.classes = -1; }, "data.classes is -1"},
+      {[](auto& o) { o.prefetch = 2'000; }, "data.prefetch is 2000"},
+      {[](auto& o) { o.name = DataName::cifar10; }, "give the folder of data.name = \"cifar-10\""},
+      {[](auto& o) {
+         o.name = DataName::cifar100;
+         o.path = "x";
+         o.csv.label = "middle";
+       },
+       "cifar-100 has \"fine\" and \"coarse\""},
+      {[](auto& o) {
+         o.name = DataName::csv;
+         o.path = "x";
+         o.normalize = Normalize::unit;
+       },
+       "a csv has none"},
+      {[](auto& o) {
+         o.name = DataName::random;
+         o.shape = {};
+       },
+       "data.shape is empty"},
+      {[](auto& o) {
+         o.name = DataName::random;
+         o.shape = {1 << 20, 1 << 20};
+       },
+       "data.shape has the size 1048576"},
+      {[](auto& o) {
+         o.name = DataName::random;
+         o.size = 0;
+       },
+       "data.size is 0"},
+      {[](auto& o) {
+         o.name = DataName::random;
+         o.test_size = -1;
+       },
+       "data.test_size is -1"},
+  };
+  for (const Case& one : cases) {
+    DataOptions options;
+    one.change(options);
+    EXPECT_THAT(options.problems(), Contains(HasSubstr(one.fault)));
+  }
+}
+
+}  // namespace
+}  // namespace shoal

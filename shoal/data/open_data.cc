@@ -1,0 +1,237 @@
+#include "shoal/data/open_data.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <numeric>
+
+#include "shoal/core/check.h"
+#include "shoal/core/cores.h"
+#include "shoal/core/error.h"
+#include "shoal/data/array_dataset.h"
+#include "shoal/data/cifar.h"
+#include "shoal/data/idx.h"
+#include "shoal/data/random_dataset.h"
+#include "shoal/data/split.h"
+
+namespace shoal {
+namespace {
+
+// Samples of the files; without `test` they are one table that is yet to be cut.
+struct Files {
+  Samples train;
+  std::optional<Samples> test;
+};
+
+std::string part_name(const DataOptions& options, std::string_view part) {
+  return fmt::format("{}, {} part", name_of(options.name), part);
+}
+
+Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
+  const std::filesystem::path folder = options.path.empty() ? kFashionMnistFolder : options.path;
+  Files files;
+  files.train = read_idx_samples(find_idx_file(folder, {"train-images"}),
+                                 find_idx_file(folder, {"train-labels"}), classes, stop);
+  const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
+  files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
+                                files.train.classes, stop);
+  if (files.test->shape != files.train.shape || files.test->type != files.train.type) {
+    throw InvalidInput(fmt::format(
+        "{}: expected samples of {} {} as in the training files, found "
+        "{} {}",
+        test_images.string(), name_of(files.train.type), fmt::join(files.train.shape, "x"),
+        name_of(files.test->type), fmt::join(files.test->shape, "x")));
+  }
+  return files;
+}
+
+Files read_fashion_mnist(const DataOptions& options, std::stop_token stop) {
+  Files files;
+  try {
+    files = read_idx_folder(options, 10, std::move(stop));
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(
+        fmt::format("{}: install the package dataset-fashion-mnist, or set "
+                    "data.path to a folder with its four files",
+                    error.what()));
+  }
+  files.train.class_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                             "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  files.test->class_names = files.train.class_names;
+  return files;
+}
+
+Files read_cifar_folder(const DataOptions& options, std::stop_token stop) {
+  CifarLabel label = CifarLabel::cifar10;
+  if (options.name == DataName::cifar100) {
+    label = options.csv.label == "coarse" ? CifarLabel::coarse : CifarLabel::fine;
+  }
+  TrainAndTest both = read_cifar(options.path, label, std::move(stop));
+  return {.train = std::move(both.train), .test = std::move(both.test)};
+}
+
+Files read_csv_files(const DataOptions& options, std::stop_token stop) {
+  Files files;
+  files.train = samples_of(read_csv(options.path, options.csv, stop), options.csv, options.classes);
+  if (options.test_path.empty()) return files;
+  files.test = samples_of(read_csv(options.test_path, options.csv, std::move(stop)), options.csv,
+                          files.train.classes);
+  const auto& names = files.train.feature_names;
+  const auto& test_names = files.test->feature_names;
+  if (files.test->shape != files.train.shape ||
+      (!names.empty() && !test_names.empty() && names != test_names)) {
+    throw InvalidInput(fmt::format(
+        "{}: expected the columns of {} ({}), found {}", options.test_path, options.path,
+        names.empty() ? fmt::format("{}", files.train.shape[0])
+                      : fmt::format("{}", fmt::join(names, ", ")),
+        test_names.empty() ? fmt::format("{}", files.test->shape[0])
+                           : fmt::format("{}", fmt::join(test_names, ", "))));
+  }
+  return files;
+}
+
+Files read_files(const DataOptions& options, std::stop_token stop) {
+  switch (options.name) {
+    case DataName::fashion_mnist:
+      return read_fashion_mnist(options, std::move(stop));
+    case DataName::idx:
+      return read_idx_folder(options, options.classes, std::move(stop));
+    case DataName::cifar10:
+    case DataName::cifar100:
+      return read_cifar_folder(options, std::move(stop));
+    case DataName::csv:
+      return read_csv_files(options, std::move(stop));
+    case DataName::random:
+      break;
+  }
+  check(false, "random data has no files");
+  return {};
+}
+
+Scaling scaling_of(const DataOptions& options, const Samples& train,
+                   std::span<const std::int64_t> rows) {
+  const double unit = train.type == ElementType::uint8 ? 1.0 / 255 : 1.0;
+  switch (options.normalize) {
+    case Normalize::none:
+      return {};
+    case Normalize::unit:
+      return {.unit = unit, .normalization = {}};
+    case Normalize::standard:
+      break;
+  }
+  if (options.mean.empty()) return {.unit = unit, .normalization = measure(train, rows)};
+  const auto groups = static_cast<std::size_t>(normalization_groups(train));
+  if (options.mean.size() != 1 && options.mean.size() != groups) {
+    throw InvalidInput(
+        fmt::format("data.mean has {} values: {} takes 1, or {} (one per channel or "
+                    "column)",
+                    options.mean.size(), name_of(options.name), groups));
+  }
+  return {.unit = unit, .normalization = {.mean = options.mean, .deviation = options.deviation}};
+}
+
+std::shared_ptr<const Dataset> part_of_whole(const DataOptions& options, std::string_view part,
+                                             const std::shared_ptr<const Dataset>& whole,
+                                             std::vector<std::int64_t> rows) {
+  return std::make_shared<Subset>(part_name(options, part), whole, std::move(rows));
+}
+
+DataSplits open_random(const DataOptions& options, std::uint64_t seed) {
+  const bool classification = options.csv.task == LearningTask::classification;
+  RandomDatasetOptions random{.name = part_name(options, "training"),
+                              .part = "train",
+                              .seed = seed,
+                              .size = options.size,
+                              .sample_shape = options.shape,
+                              .classes = !classification       ? 0
+                                         : options.classes > 0 ? options.classes
+                                                               : 10};
+  DataSplits splits;
+  splits.train = std::make_shared<RandomDataset>(random);
+  random.name = part_name(options, "test");
+  random.part = "test";
+  random.size = options.test_size;
+  splits.test = std::make_shared<RandomDataset>(random);
+  Split split = split_rows(options.size, 0, options.validation, seed, "data.name = \"random\"");
+  splits.validation =
+      part_of_whole(options, "validation", splits.train, std::move(split.validation));
+  if (splits.validation->size() > 0) {
+    splits.train = part_of_whole(options, "training", splits.train, std::move(split.train));
+  }
+  return splits;
+}
+
+DataSplits open_files(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
+  Files files = read_files(options, std::move(stop));
+  const bool uncut = !files.test.has_value();
+  Split split = split_rows(files.train.count, uncut ? options.test : 0, options.validation, seed,
+                           name_of(options.name).data());
+  const Scaling scaling = scaling_of(options, files.train, split.train);
+  std::shared_ptr<const Dataset> whole =
+      make_dataset(part_name(options, "training"), std::move(files.train), scaling);
+  DataSplits splits;
+  splits.validation = part_of_whole(options, "validation", whole, std::move(split.validation));
+  splits.test = uncut ? part_of_whole(options, "test", whole, std::move(split.test))
+                      : make_dataset(part_name(options, "test"), std::move(*files.test), scaling);
+  const bool whole_trains = static_cast<std::int64_t>(split.train.size()) == whole->size();
+  splits.train =
+      whole_trains ? whole : part_of_whole(options, "training", whole, std::move(split.train));
+  return splits;
+}
+
+}  // namespace
+
+std::string DataSplits::summary() const {
+  const std::string& name = train->name();
+  return fmt::format("{}: {} training, {} validation and {} test samples of {}, {}",
+                     name.substr(0, name.find(',')), train->size(), validation->size(),
+                     test->size(), fmt::join(train->sample_shape(), "x"),
+                     train->classes() > 0 ? fmt::format("{} classes", train->classes())
+                                          : std::string("a number to predict"));
+}
+
+DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataSpanSink& sink,
+                     std::stop_token stop) {
+  require_none(options.problems());
+  const auto start = std::chrono::steady_clock::now();
+  DataSplits splits = options.name == DataName::random ? open_random(options, seed)
+                                                       : open_files(options, seed, std::move(stop));
+  if (sink) {
+    sink({.name = "preprocess",
+          .batch = -1,
+          .start = start,
+          .end = std::chrono::steady_clock::now()});
+  }
+  return splits;
+}
+
+DataOpening::DataOpening(DataOptions options, std::uint64_t seed, DataSpanSink sink)
+    : thread_(
+          [this, options = std::move(options), seed, sink = std::move(sink)](std::stop_token stop) {
+            std::optional<DataSplits> splits;
+            std::exception_ptr failure;
+            try {
+              name_this_thread("shoal-data");
+              splits = open_data(options, seed, sink, std::move(stop));
+            } catch (...) {
+              failure = std::current_exception();
+            }
+            const std::lock_guard lock(mutex_);
+            splits_ = std::move(splits);
+            failure_ = failure;
+            done_.notify_all();
+          }) {}
+
+DataSplits DataOpening::take(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  const auto opened = [&] { return splits_.has_value() || failure_ != nullptr; };
+  if (!done_.wait_until(lock, deadline.time(), opened)) {
+    throw TimedOut(fmt::format("the data was not read after {} ms: is the disk slow?",
+                               deadline.waited().count()),
+                   {});
+  }
+  if (failure_) std::rethrow_exception(failure_);
+  return std::move(*splits_);
+}
+
+}  // namespace shoal
