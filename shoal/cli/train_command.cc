@@ -15,7 +15,7 @@
 #include "shoal/core/file.h"
 #include "shoal/core/process_start.h"
 #include "shoal/launch/environment.h"
-#include "shoal/launch/rendezvous.h"
+#include "shoal/launch/launched_world.h"
 #include "shoal/tensor/torch_settings.h"
 #include "shoal/tensor/torch_store.h"
 #include "shoal/train/trainer.h"
@@ -26,11 +26,6 @@ namespace {
 // Set by the launching command for its workers.
 constexpr const char* kLaunchedVariable = "SHOAL_LAUNCHED";  // seconds since 1970
 constexpr const char* kProgressVariable = "SHOAL_PROGRESS";  // "bar" when a terminal shows it
-
-Deadline join_deadline(const Job& job) {
-  return Deadline::after(
-      std::chrono::nanoseconds(static_cast<std::int64_t>(job.join_seconds() * 1e9)));
-}
 
 std::chrono::system_clock::time_point launch_time(const EnvironmentLookup& environment) {
   if (const auto seconds = environment(kLaunchedVariable)) {
@@ -109,26 +104,23 @@ void settle(const Job& job, int local_rank, int local_size) {
   configure_torch(job.execute.threads);
 }
 
+PreparedJob prepare_job(const WorkerRun& run, int workers) {
+  return prepare(run.job, workers,
+                 {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+}
+
 // This process is one of several workers.
 int train_as_worker(WorkerRun& run, const WorkerPlace& place) {
   settle(run.job, place.local_rank, place.local_size);
-  const Deadline deadline = join_deadline(run.job);
-  std::unique_ptr<StoreServer> own_server;
-  const std::shared_ptr<Store> store = meet(place, own_server, deadline, connect_torch_store);
-  const PreparedJob prepared =
-      prepare(run.job, place.size,
-              {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
-  const auto world = join_world(store, {.rank = place.rank, .size = place.size}, run.job.comm,
-                                join_deadline(run.job));
-  return train_in_world(*world, run, prepared);
+  const PreparedJob prepared = prepare_job(run, place.size);
+  const LaunchedWorld joined = join_launched_world(place, run.job.comm, connect_torch_store);
+  return train_in_world(*joined.world, run, prepared);
 }
 
 // This process is all workers, each a thread.
 int train_as_threads(WorkerRun& run, int workers) {
   configure_torch(run.job.execute.threads);
-  const PreparedJob prepared =
-      prepare(run.job, workers,
-              {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+  const PreparedJob prepared = prepare_job(run, workers);
   std::atomic<int> code{kOk};
   const std::vector<int> cores = allowed_cores();
   run_ranks(workers, run.job.comm, [&](World& world) {

@@ -29,9 +29,12 @@ void StepValues::free(const Value& value) {
     case ValueKind::saved:
       saved_.at(value) = {};
       return;
-    case ValueKind::batch:
-      micro_batches_.at(static_cast<std::size_t>(value.micro_batch)) = {};
+    case ValueKind::batch: {  // the ids stay: they count the samples of later operations
+      MicroBatch& micro_batch = micro_batches_.at(static_cast<std::size_t>(value.micro_batch));
+      micro_batch.inputs = {};
+      micro_batch.targets.reset();
       return;
+    }
     case ValueKind::gradient:  // Update resets them
     case ValueKind::loss:
     case ValueKind::agreed:

@@ -38,15 +38,14 @@ std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& s
   const nlohmann::json present = to_json(own.tables());
   std::vector<std::string> faults;
   const auto compare = [&](const std::string& table, const std::string& key) {
-    const auto pointer =
-        nlohmann::json::json_pointer(table.empty() ? "/" + key : "/" + table + "/" + key);
-    if (!stored.contains(pointer) || !present.contains(pointer)) return;
-    if (stored.at(pointer) == present.at(pointer)) return;
+    if (!stored.contains(table) || !stored.at(table).contains(key)) return;
+    const nlohmann::json& kept = stored.at(table).at(key);
+    const nlohmann::json& asked = present.at(table).at(key);
+    if (kept == asked) return;
     faults.push_back(fmt::format(
         "{}{} is {} in the checkpoint and {} in the job: a resumed run keeps it; set it back, or "
         "start anew with another [checkpoint] path",
-        table.empty() ? "" : "[" + table + "] ", key, stored.at(pointer).dump(),
-        present.at(pointer).dump()));
+        table.empty() ? "" : "[" + table + "] ", key, kept.dump(), asked.dump()));
   };
   compare("", "seed");
   compare("data", "name");
@@ -88,6 +87,22 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::strin
   model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
   newest_step_ = checkpoint.step();
   return checkpoint.step();
+}
+
+void Checkpointing::require_new_folder() {
+  if (!writer_) return;
+  std::string newest;
+  if (world_.rank() == 0) {
+    if (const auto found = find_newest(prepared_.job.checkpoint.path).newest) {
+      newest = found->string();
+    }
+  }
+  newest = from_rank_0(world_, std::move(newest), deadline());
+  if (newest.empty()) return;
+  throw InvalidInput(
+      fmt::format("[checkpoint] path holds a run already (up to {}): go on from it with --resume, "
+                  "or choose another path",
+                  newest));
 }
 
 void Checkpointing::begin(std::int64_t steps_done) {

@@ -31,6 +31,10 @@ class Checkpointing {
   // number of steps done, 0 when there is none. `skipped` gets a sentence for each damaged one.
   std::int64_t resume(std::vector<std::string>& skipped, std::string& folder);
 
+  // A new run does not mix with an older one's checkpoints: throws InvalidInput on every rank when
+  // the folder holds complete ones.
+  void require_new_folder();
+
   // After `steps_done` updates: begins one when it is due. `last`: waits until it is complete.
   void after_step(std::int64_t steps_done, bool last);
   // What goes into the step's agreement, and what is done with its result.

@@ -41,6 +41,21 @@ void replace_programs(Programs& programs, const std::string& path) {
   for (auto& [name, by_rank] : edited) programs.named[name] = std::move(by_rank);
 }
 
+std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const Dataset& train,
+                                       const Chain& chain, const PrepareOptions& options) {
+  const at::ScalarType type = parameter_type(job.train.precision);
+  const std::vector<ActivationFacts> input{{.name = "x",
+                                            .sample_shape = train.sample_shape(),
+                                            .type = element_type(type),
+                                            .differentiable = false}};
+  return record_facts(chain, input,
+                      {.type = type,
+                       .autocast_bf16 = job.train.precision == Precision::bf16,
+                       .measure_costs = options.measure_costs,
+                       .cost_samples = plan.largest_micro_batch(),
+                       .classes = static_cast<int>(train.classes())});
+}
+
 }  // namespace
 
 at::ScalarType parameter_type(Precision precision) {
@@ -61,32 +76,30 @@ std::int64_t parameter_count(const std::vector<BlockFacts>& blocks) {
 }
 
 PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) {
+  (void)job.plan(workers);  // refused before the data is read
+  std::vector<DataSpan> spans;
+  DataSplits data = open_data(job.data, static_cast<std::uint64_t>(job.seed),
+                              [&](const DataSpan& span) { spans.push_back(span); });
+  Chain chain = make_chain(job.model, {.sample_shape = data.train->sample_shape(),
+                                       .classes = static_cast<int>(data.train->classes()),
+                                       .targets = 1});
+  PreparedJob prepared = prepare(job, std::move(data), std::move(chain), workers, options);
+  prepared.data_spans = std::move(spans);
+  return prepared;
+}
+
+PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
+                    const PrepareOptions& options) {
   const Plan plan = job.plan(workers);
-  PreparedJob prepared;
-  prepared.job = job;
-  prepared.data = open_data(job.data, static_cast<std::uint64_t>(job.seed),
-                            [&](const DataSpan& span) { prepared.data_spans.push_back(span); });
-  const Dataset& train = *prepared.data.train;
-  prepared.chain = make_chain(job.model, {.sample_shape = train.sample_shape(),
-                                          .classes = static_cast<int>(train.classes()),
-                                          .targets = 1});
-  std::vector<BlockFacts> facts;
-  if (!options.facts_file.empty()) {
-    facts = facts_from_json(read_json(options.facts_file), options.facts_file);
-  } else {
-    const at::ScalarType type = parameter_type(job.train.precision);
-    const std::vector<ActivationFacts> input{{.name = "x",
-                                              .sample_shape = train.sample_shape(),
-                                              .type = element_type(type),
-                                              .differentiable = false}};
-    facts = record_facts(prepared.chain, input,
-                         {.type = type,
-                          .autocast_bf16 = job.train.precision == Precision::bf16,
-                          .measure_costs = options.measure_costs,
-                          .cost_samples = plan.largest_micro_batch(),
-                          .classes = static_cast<int>(train.classes())});
-  }
-  prepared.programs = compile(facts, plan);
+  const std::vector<BlockFacts> facts =
+      options.facts_file.empty()
+          ? measured_facts(job, plan, *data.train, chain, options)
+          : facts_from_json(read_json(options.facts_file), options.facts_file);
+  PreparedJob prepared{.job = job,
+                       .data = std::move(data),
+                       .chain = std::move(chain),
+                       .programs = compile(facts, plan),
+                       .data_spans = {}};
   if (!options.programs_file.empty()) {
     replace_programs(prepared.programs, options.programs_file);
   }

@@ -30,6 +30,10 @@ struct PreparedJob {
 // Starts no worker and no communication.
 PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options = {});
 
+// The same for a model and data of one's own; the job's [model] and [data] name them only.
+PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
+                    const PrepareOptions& options = {});
+
 at::ScalarType parameter_type(Precision precision);
 std::string model_title(const ModelOptions& model);  // "mynet", "a chain of 6 blocks"
 std::int64_t parameter_count(const std::vector<BlockFacts>& blocks);

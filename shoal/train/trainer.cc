@@ -46,7 +46,11 @@ class Trainer::Impl {
     if (trace_) {
       for (const DataSpan& span : prepared.data_spans) trace_->add(trace_span(span));
     }
-    if (options_.resume) resume();
+    if (options_.resume) {
+      resume();
+    } else {
+      checkpointing_.require_new_folder();
+    }
     first_step_ = next_step_;
     figures_.launched = options_.launched;
   }

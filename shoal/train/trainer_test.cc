@@ -1,0 +1,368 @@
+// Every plan trains like its simplest twin: one worker.
+#include "shoal/train/trainer.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <random>
+
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+#include "shoal/tensor/torch_settings.h"
+
+namespace shoal {
+namespace {
+
+using ::testing::HasSubstr;
+using Settings = std::vector<std::string>;
+
+// Convolutions, pooling, both dropouts and a norm; 210 samples in batches of 50: the last has 10.
+constexpr const char* kJob = R"(
+seed = 11
+[model]
+layers = [{conv = 6, kernel = 3}, [{channel_dropout = 0.3}, "relu"], [{pool = 2}, "flatten"],
+          {linear = 24}, ["layer_norm", "tanh", {dropout = 0.2}], {linear = 10}]
+[data]
+name = "random"
+shape = [1, 10, 10]
+size = 210
+test_size = 70
+[train]
+steps = 9
+batch = 50
+optimizer = "sgd"
+momentum = 0.9
+lr = 0.05
+precision = "fp64"
+evaluate_batch = 16
+)";
+
+// A folder of its own for each test, removed at its end.
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "shoal-test-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+PreparedJob prepared(const Settings& settings, int workers, const char* text = kJob) {
+  configure_torch(1);
+  const Folder folder;
+  std::ofstream(folder / "job.toml") << text;
+  return prepare(read_job(folder / "job.toml", settings), workers);
+}
+
+std::vector<RunReport> run_all(const PreparedJob& job, bool resume = false,
+                               std::vector<Observer*> observers = {}) {
+  const int workers = job.programs.plan.mesh.size();
+  std::vector<RunReport> reports(static_cast<std::size_t>(workers));
+  run_ranks(workers, job.job.comm, [&](World& world) {
+    Trainer trainer(world, job, {.resume = resume, .observers = observers});
+    reports[static_cast<std::size_t>(world.rank())] = trainer.run();
+  });
+  return reports;
+}
+
+RunReport run(const Settings& settings, int workers) {
+  return run_all(prepared(settings, workers)).front();
+}
+
+double largest_relative_gap(const std::vector<double>& a, const std::vector<double>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    largest = std::max(largest, std::abs(a[i] - b[i]) / std::abs(b[i]));
+  }
+  return largest;
+}
+
+TEST(Trainer, EveryPlanFollowsTheSingleWorker) {
+  const RunReport expected = run({}, 1);
+  ASSERT_EQ(expected.loss.size(), 9u);
+  EXPECT_LT(expected.loss.back(), expected.loss.front());
+  const std::vector<std::pair<int, Settings>> plans{
+      {2, {}},
+      {3, {}},
+      {7, {}},
+      {3, {"comm.algorithm=ring"}},
+      {2, {"execute.lanes=threads", "data_parallel.bucket_bytes=1000"}},
+      {1, {"pipeline.microbatches=3"}},
+      {2, {"parallel.mesh={pipe=2}", "pipeline.microbatches=3"}},
+      {3, {"parallel.mesh={pipe=3}", "pipeline.microbatches=3", "pipeline.schedule=vanilla"}},
+      {4, {"parallel.mesh={pipe=2, data=2}", "pipeline.microbatches=3"}},
+      {4, {"parallel.mesh={data=2, pipe=2}", "recompute.mode=sqrt", "pipeline.microbatches=2"}},
+      {2, {"recompute.mode=every", "recompute.every=2", "execute.lanes=threads"}},
+  };
+  for (const auto& [workers, settings] : plans) {
+    const auto reports = run_all(prepared(settings, workers));
+    const std::string plan =
+        fmt::format("{} workers, {}", workers, ::testing::PrintToString(settings));
+    EXPECT_LT(largest_relative_gap(reports[0].loss, expected.loss), 1e-9) << plan;
+    EXPECT_NEAR(reports[0].evaluations.back().loss, expected.evaluations.back().loss, 1e-9) << plan;
+    EXPECT_EQ(reports[0].evaluations.back().samples, 70) << plan;
+    for (const RunReport& report : reports) {
+      EXPECT_EQ(report.weights_sha256, reports[0].weights_sha256) << plan;
+      EXPECT_EQ(report.loss, reports[0].loss) << plan;
+    }
+  }
+}
+
+TEST(Trainer, EvaluationIsTheSerialOneToTheBit) {
+  const PreparedJob one = prepared({}, 1);
+  const PreparedJob five = prepared({}, 5);
+  const auto evaluated = [](const PreparedJob& job) {
+    EvaluationReport report;
+    run_ranks(job.programs.plan.mesh.size(), job.job.comm, [&](World& world) {
+      Trainer trainer(world, job, {});
+      const EvaluationReport own = trainer.evaluate(*job.data.test, "test");
+      if (world.rank() == 0) report = own;
+    });
+    return report;
+  };
+  const EvaluationReport expected = evaluated(one), found = evaluated(five);
+  EXPECT_EQ(found.loss, expected.loss);  // bits
+  EXPECT_EQ(found.accuracy, expected.accuracy);
+  EXPECT_EQ(found.samples, 70);
+}
+
+TEST(Trainer, RecomputationGivesTheSameBitsInLessMemory) {
+  std::string layers;
+  for (int i = 0; i < 9; ++i) layers += R"([{linear = 64}, "gelu", {dropout = 0.1}], )";
+  const std::string text = fmt::format(R"(
+[model]
+layers = [{}{{linear = 10}}]
+[data]
+name = "random"
+shape = [20]
+size = 2000
+[train]
+steps = 3
+batch = 1000
+evaluate = false
+)",
+                                       layers);
+  const auto measured = [&](const char* mode) {
+    const Settings settings{fmt::format("recompute.mode={}", mode)};
+    return run_all(prepared(settings, 1, text.c_str())).front();
+  };
+  const RunReport expected = measured("none");
+  for (const char* mode : {"all", "sqrt"}) {
+    const RunReport found = measured(mode);
+    EXPECT_EQ(found.weights_sha256, expected.weights_sha256) << mode;
+    EXPECT_EQ(found.loss, expected.loss) << mode;
+    EXPECT_LT(found.peak_tensor_bytes[0], 0.8 * expected.peak_tensor_bytes[0]) << mode;
+    // The bound from the list alone is near what was measured.
+    EXPECT_NEAR(static_cast<double>(found.memory_bound[0]) / found.peak_tensor_bytes[0], 1, 0.15)
+        << mode;
+  }
+}
+
+TEST(Trainer, FrozenBlocksKeepTheirWeights) {
+  const PreparedJob job = prepared({"freeze.blocks=4"}, 2);
+  run_ranks(2, job.job.comm, [&](World& world) {
+    Trainer trainer(world, job, {});
+    const auto before = trainer.model().held();
+    std::map<std::string, at::Tensor> initial;
+    for (const auto& held : before) initial[held.name] = held.tensor.detach().clone();
+    for (int i = 0; i < 3; ++i) trainer.step();
+    for (const auto& held : trainer.model().held()) {
+      if (held.role != "parameter") continue;
+      EXPECT_EQ(at::equal(held.tensor, initial.at(held.name)), held.block < 4) << held.name;
+    }
+  });
+}
+
+TEST(Trainer, ClippingUsesTheGlobalNorm) {
+  const Settings clip{"train.clip_norm=0.5", "train.lr=0.5"};
+  const RunReport expected = run(clip, 1);
+  EXPECT_GT(std::abs(expected.loss.back() - run({"train.lr=0.5"}, 1).loss.back()), 1e-3);
+  auto split = clip;
+  split.push_back("parallel.mesh={pipe=2, data=2}");
+  EXPECT_LT(largest_relative_gap(run(split, 4).loss, expected.loss), 1e-9);
+}
+
+TEST(Trainer, BatchNormsStatisticsStayEqualOnAllRanks) {
+  const char* text = R"(
+[model]
+layers = [{conv = 4, kernel = 3}, "batch_norm", "relu", "flatten", {linear = 10}]
+[data]
+name = "random"
+shape = [1, 8, 8]
+size = 100
+[train]
+steps = 4
+batch = 20
+)";
+  const PreparedJob job = prepared({}, 3, text);
+  std::mutex mutex;
+  std::map<std::string, std::vector<at::Tensor>> by_name;
+  run_ranks(3, job.job.comm, [&](World& world) {
+    Trainer trainer(world, job, {});
+    trainer.run();
+    const std::scoped_lock lock(mutex);
+    for (const auto& held : trainer.model().held()) {
+      if (held.role == "buffer") by_name[held.name].push_back(held.tensor);
+    }
+  });
+  ASSERT_FALSE(by_name.empty());
+  for (const auto& [name, copies] : by_name) {
+    ASSERT_EQ(copies.size(), 3u);
+    EXPECT_TRUE(at::equal(copies[0], copies[1]) && at::equal(copies[0], copies[2])) << name;
+    EXPECT_FALSE(at::equal(copies[0], at::zeros_like(copies[0]))) << name;
+  }
+}
+
+struct TwoPaths : torch::nn::Module {
+  TwoPaths() {
+    used = register_module("used", torch::nn::Linear(20, 10));
+    shared = register_module("shared", torch::nn::Linear(10, 10));
+    idle = register_module("idle", torch::nn::Linear(5, 5));  // no step uses it
+  }
+  at::Tensor forward(at::Tensor x) {
+    const at::Tensor h = used(x);
+    return shared(torch::tanh(shared(h))) + h;
+  }
+  torch::nn::Linear used{nullptr}, shared{nullptr}, idle{nullptr};
+};
+
+TEST(Trainer, OverlapsInsideAUsersModuleThatIsOneBlock) {
+  configure_torch(1);
+  Job job;
+  job.data.name = DataName::random;
+  job.data.shape = {20};
+  job.data.size = 120;
+  job.train.batch = 24;
+  job.train.precision = Precision::fp64;
+  job.data_parallel.bucket_bytes = 100;  // a bucket a parameter
+  job.execute.lanes = LanePolicy::threads;
+  const Chain chain = chain_of_module("net", [] { return std::make_shared<TwoPaths>(); });
+  const auto trained = [&](int workers) {
+    const PreparedJob ready = prepare(job, open_data(job.data, 0), chain, workers);
+    return run_all(ready).front();
+  };
+  const RunReport expected = trained(1);
+  EXPECT_LT(largest_relative_gap(trained(2).loss, expected.loss), 1e-9);
+  EXPECT_LT(largest_relative_gap(trained(5).loss, expected.loss), 1e-9);
+}
+
+TEST(Trainer, NamesStepAndBlockOfWhatIsNotFinite) {
+  const Folder folder;
+  {
+    std::ofstream csv(folder / "x.csv");
+    for (int i = 0; i < 40; ++i) csv << i % 7 << "," << i << "," << i % 2 << "\n";
+  }
+  const std::string text = fmt::format(R"(
+[model]
+layers = [{{linear = 4}}, "relu", {{linear = 2}}]
+[data]
+name = "csv"
+path = "{}"
+[train]
+steps = 50
+batch = 8
+lr = 1e30
+)",
+                                       (folder / "x.csv").string());
+  const PreparedJob job = prepared({}, 2, text.c_str());
+  try {
+    run_all(job);
+    FAIL() << "a rate of 1e30 has to end in infinity";
+  } catch (const NotFinite& error) {
+    EXPECT_GT(error.step, 0);
+    EXPECT_THAT(error.what(), HasSubstr("is not finite"));
+    EXPECT_FALSE(error.block.empty());
+  }
+}
+
+TEST(Trainer, AResumedRunIsTheUndisturbedOneToTheBit) {
+  const Folder folder;
+  const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
+  const RunReport expected = run({"train.optimizer=adamw"}, 3);
+  const PreparedJob first =
+      prepared({"train.optimizer=adamw", path, "checkpoint.every_steps=2", "train.steps=5"}, 3);
+  run_all(first);
+  const PreparedJob second =
+      prepared({"train.optimizer=adamw", path, "checkpoint.every_steps=2"}, 3);
+  const RunReport resumed = run_all(second, /*resume=*/true).front();
+  EXPECT_EQ(resumed.first_step, 5);
+  EXPECT_EQ(resumed.weights_sha256, expected.weights_sha256);
+
+  // The newest one is torn: the one before it is taken, on another mesh, to rounding.
+  const auto newest = find_newest(folder / "a").newest;
+  ASSERT_TRUE(newest);
+  std::filesystem::resize_file(*newest / "rank-0001.safetensors", 100);
+  const PreparedJob other = prepared(
+      {"train.optimizer=adamw", path, "parallel.mesh={pipe=2}", "pipeline.microbatches=2"}, 2);
+  const RunReport elsewhere = run_all(other, /*resume=*/true).front();
+  EXPECT_EQ(elsewhere.first_step, 8);
+  EXPECT_LT(std::abs(elsewhere.loss.back() / expected.loss.back() - 1), 1e-9);
+}
+
+TEST(Trainer, RefusesACheckpointOfAnotherModelAndAnotherSeed) {
+  const Folder folder;
+  const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
+  run_all(prepared({path, "train.steps=2"}, 2));
+  const PreparedJob seed = prepared({path, "seed=12"}, 2);
+  EXPECT_THROW(run_all(seed, /*resume=*/true), InvalidInput);
+  std::string narrower = kJob;
+  narrower.replace(narrower.find("linear = 24"), 11, "linear = 23");
+  const PreparedJob model = prepared({path}, 2, narrower.c_str());
+  try {
+    run_all(model, /*resume=*/true);
+    FAIL() << "another width is another model";
+  } catch (const InvalidInput& error) {
+    EXPECT_THAT(error.what(), HasSubstr("of another model"));
+  }
+}
+
+TEST(Trainer, RefusesToMixANewRunWithAnOlderOnesCheckpoints) {
+  const Folder folder;
+  const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
+  run_all(prepared({path, "train.steps=2"}, 1));
+  EXPECT_THROW(run_all(prepared({path, "train.steps=2"}, 1)), InvalidInput);
+}
+
+class AsksToStop final : public Observer {
+ public:
+  explicit AsksToStop(StopRequest& stop) : stop_(stop) {}
+  void after_step(const StepReport& report) override {
+    if (report.step == 3) stop_.ask(15);
+  }
+
+ private:
+  StopRequest& stop_;
+};
+
+TEST(Trainer, AStopOfOneRankStopsAllAtTheSameStepWithACheckpoint) {
+  const Folder folder;
+  const PreparedJob job = prepared({fmt::format("checkpoint.path={}", (folder / "a").string())}, 3);
+  std::vector<RunReport> reports(3);
+  run_ranks(3, job.job.comm, [&](World& world) {
+    StopRequest stop;
+    AsksToStop observer(stop);
+    TrainerOptions options{.observers = {}, .stop = &stop};
+    if (world.rank() == 1) options.observers.push_back(&observer);
+    Trainer trainer(world, job, options);
+    reports[static_cast<std::size_t>(world.rank())] = trainer.run();
+  });
+  for (const RunReport& report : reports) {
+    EXPECT_EQ(report.stopped_by, "SIGTERM");
+    EXPECT_EQ(report.steps, 5);  // asked after the fourth, agreed on in the fifth
+  }
+  EXPECT_EQ(Checkpoint(*find_newest(folder / "a").newest).step(), 5);
+}
+
+}  // namespace
+}  // namespace shoal
