@@ -1,13 +1,11 @@
 #include <fmt/format.h>
 
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/core/file.h"
 #include "shoal/program/memory_bound.h"
-#include "shoal/program/number_text.h"
 #include "shoal/program/picture.h"
 #include "shoal/program/simulate.h"
 #include "shoal/tensor/torch_settings.h"
@@ -23,9 +21,9 @@ int workers_of(const PlanArguments& arguments, const Job& job) {
 
 void print_rank(const Program& program, const PreparedJob& prepared, double states) {
   const MemoryBound bound = memory_bound(program, prepared.programs.blocks, states);
-  std::cout << fmt::format("\nrank {}, stage {}: {} operations, at most {} of tensors\n",
-                           program.rank, program.stage, program.ops.size(), human_bytes(bound.peak))
-            << program_listing(program, prepared.programs.blocks);
+  std::cout << "\n"
+            << program_listing(program, prepared.programs.blocks) << "tensors: at most "
+            << text_of(bound, program) << "\n";
 }
 
 void print_plan(const PreparedJob& prepared, const Timeline& timeline) {
@@ -65,11 +63,11 @@ int plan_command(const PlanArguments& arguments) {
                                                           prepared.programs.plan.mesh.text())));
     }
     if (!arguments.save_facts.empty()) {
-      replace_file(arguments.save_facts, facts_to_json(prepared.programs.blocks).dump(2) + "\n");
+      replace_file(arguments.save_facts, facts_text(prepared.programs.blocks));
     }
     if (!arguments.save_programs.empty()) {
       replace_file(arguments.save_programs,
-                   programs_to_json(prepared.programs.named).dump(2) + "\n");
+                   programs_text(prepared.programs.named));
     }
     return kOk;
   } catch (...) {

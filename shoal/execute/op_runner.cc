@@ -8,7 +8,7 @@
 #include <csignal>
 
 #include "shoal/core/error.h"
-#include "shoal/execute/autocast.h"
+#include "shoal/tensor/autocast.h"
 #include "shoal/tensor/element_types.h"
 
 namespace shoal {

@@ -52,8 +52,7 @@ std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const D
                       {.type = type,
                        .autocast_bf16 = job.train.precision == Precision::bf16,
                        .measure_costs = options.measure_costs,
-                       .cost_samples = plan.largest_micro_batch(),
-                       .classes = static_cast<int>(train.classes())});
+                       .cost_samples = plan.largest_micro_batch()});
 }
 
 }  // namespace

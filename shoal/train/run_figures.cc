@@ -89,6 +89,7 @@ RunReport RunFigures::report(const PreparedJob& prepared, World& world, Executor
   if (total > 0) report.samples_per_second = static_cast<double>(samples) / total;
   report.step_p50 = quantile(seconds, 0.5);
   report.step_p99 = quantile(seconds, 0.99);
+  report.step_seconds = seconds;
   if (!steps.empty()) {
     report.start_seconds = std::chrono::duration<double>(first_step_done - launched).count();
   }

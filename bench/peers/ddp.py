@@ -1,0 +1,62 @@
+"""One worker of PyTorch's own training of a bench model: DistributedDataParallel over Gloo, or alone.
+
+usage: torchrun --nproc-per-node N bench/peers/ddp.py MODEL STEPS
+Prints the seconds of each step as JSON (rank 0), and where START is set (seconds since 1970), the
+seconds from there to the end of the first step. Same models, batch and optimizer as bench/training.py.
+"""
+import json
+import os
+import sys
+import time
+
+import torch
+import torch.distributed as dist
+import torch.nn as nn
+import torch.nn.functional as F
+
+MODELS = {
+    "mynet": lambda: nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.Dropout2d(0.5), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.Dropout2d(0.75),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 20), nn.ReLU(),
+        nn.Linear(20, 10)),
+    "wide": lambda: nn.Sequential(
+        *[m for _ in range(4) for m in (nn.Linear(2048, 2048), nn.ReLU())], nn.Linear(2048, 10)),
+}
+SHAPES = {"mynet": (1, 28, 28), "wide": (2048,)}
+BATCH = {"mynet": 128, "wide": 64}
+
+
+def main():
+    name, steps = sys.argv[1], int(sys.argv[2])
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if world > 1:
+        dist.init_process_group("gloo")
+    rank = dist.get_rank() if world > 1 else 0
+    if "PIN" in os.environ:
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(os.environ.get("LOCAL_RANK", "0"))]})
+    model = MODELS[name]()
+    if world > 1:
+        model = nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    samples = BATCH[name] // world
+    x, y = torch.randn(samples, *SHAPES[name]), torch.randint(10, (samples,))
+    seconds, first_step = [], None
+    for _ in range(steps):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - start)
+        if first_step is None and "START" in os.environ:
+            first_step = time.time() - float(os.environ["START"])
+    if rank == 0:
+        print(json.dumps({"seconds": seconds[1:], "first_step": first_step}), flush=True)
+    if world > 1:
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
