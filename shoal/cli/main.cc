@@ -23,9 +23,15 @@ void add_job_options(CLI::App& app, std::string& job, std::vector<std::string>& 
 CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
   CLI::App& train = *app.add_subcommand("train", "Train a model on one or several workers");
   add_job_options(train, arguments.job, arguments.settings);
-  train.add_option("--mode", arguments.mode, "processes, or threads of one process")
-      ->transform(CLI::CheckedTransformer(std::vector<std::pair<std::string, WorkerMode>>{
-          {"processes", WorkerMode::processes}, {"threads", WorkerMode::threads}}));
+  train
+      .add_option_function<std::string>(
+          "--mode",
+          [&arguments](const std::string& mode) {
+            arguments.mode = mode == "threads" ? WorkerMode::threads : WorkerMode::processes;
+          },
+          "Workers are processes (as a rule), or threads of one process")
+      ->check(CLI::IsMember({"processes", "threads"}))
+      ->option_text("processes|threads");
   train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
   train.add_option("--report", arguments.report, "Write the run's figures as JSON");
   train.add_option("--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
@@ -59,7 +65,7 @@ int run(std::vector<std::string> words) {
   std::string a, b;
   bool markdown = false;
 
-  CLI::App app("shoal: trains models on as many workers as they really need");
+  CLI::App app("Trains models on as many workers as they really need", "shoal");
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   CLI::App& train_app = add_train(app, train);

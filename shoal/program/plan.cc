@@ -159,6 +159,12 @@ OptionTable describe(PipelineOptions& options) {
 }
 
 OptionTable describe(RecomputeOptions& options) {
+  Option every =
+      option("every", options.every, "Blocks per segment; given alone it turns recomputation on.");
+  every.set = [set = every.set, &options](const nlohmann::json& value) {
+    set(value);
+    if (options.mode == RecomputeMode::none) options.mode = RecomputeMode::every;
+  };
   return {"recompute",
           "Keeps less for backward and runs forward again where it is needed.",
           {choice("mode", options.mode,
@@ -169,7 +175,7 @@ OptionTable describe(RecomputeOptions& options) {
                   "Only the inputs of segments are kept: segments of one block (\"all\"), of about "
                   "the square root of the number of blocks (\"sqrt\"), or of `every` blocks "
                   "(\"every\")."),
-           option("every", options.every, "Blocks per segment with mode \"every\".")}};
+           std::move(every)}};
 }
 
 OptionTable describe(FreezeOptions& options) {

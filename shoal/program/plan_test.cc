@@ -140,5 +140,12 @@ TEST(PlanTables, CutsAreWholeNumbers) {
   EXPECT_THAT(options.cuts, IsEmpty());
 }
 
+TEST(RecomputeOptions, EveryAloneTurnsRecomputationOn) {
+  RecomputeOptions options;
+  read_toml("[recompute]\nevery = 2\n", "job.toml", {describe(options)});
+  EXPECT_EQ(options.mode, RecomputeMode::every);
+  EXPECT_EQ(options.every, 2);
+}
+
 }  // namespace
 }  // namespace shoal
