@@ -10,35 +10,56 @@ namespace shoal {
 ElementType element_type(at::ScalarType type) {
   // LibTorch has some forty types, so this switch has a default, unlike those over our own enums.
   switch (type) {
-    case at::kFloat: return ElementType::float32;
-    case at::kDouble: return ElementType::float64;
-    case at::kHalf: return ElementType::float16;
-    case at::kBFloat16: return ElementType::bfloat16;
-    case at::kChar: return ElementType::int8;
-    case at::kShort: return ElementType::int16;
-    case at::kInt: return ElementType::int32;
-    case at::kLong: return ElementType::int64;
-    case at::kByte: return ElementType::uint8;
-    case at::kBool: return ElementType::boolean;
-    default: break;
+    case at::kFloat:
+      return ElementType::float32;
+    case at::kDouble:
+      return ElementType::float64;
+    case at::kHalf:
+      return ElementType::float16;
+    case at::kBFloat16:
+      return ElementType::bfloat16;
+    case at::kChar:
+      return ElementType::int8;
+    case at::kShort:
+      return ElementType::int16;
+    case at::kInt:
+      return ElementType::int32;
+    case at::kLong:
+      return ElementType::int64;
+    case at::kByte:
+      return ElementType::uint8;
+    case at::kBool:
+      return ElementType::boolean;
+    default:
+      break;
   }
-  throw InvalidInput(fmt::format(
-      "tensors of type {} are not supported: convert to a real or integer type first",
-      c10::toString(type)));
+  throw InvalidInput(
+      fmt::format("tensors of type {} are not supported: convert to a real or integer type first",
+                  c10::toString(type)));
 }
 
 at::ScalarType scalar_type(ElementType type) {
   switch (type) {
-    case ElementType::float32: return at::kFloat;
-    case ElementType::float64: return at::kDouble;
-    case ElementType::float16: return at::kHalf;
-    case ElementType::bfloat16: return at::kBFloat16;
-    case ElementType::int8: return at::kChar;
-    case ElementType::int16: return at::kShort;
-    case ElementType::int32: return at::kInt;
-    case ElementType::int64: return at::kLong;
-    case ElementType::uint8: return at::kByte;
-    case ElementType::boolean: return at::kBool;
+    case ElementType::float32:
+      return at::kFloat;
+    case ElementType::float64:
+      return at::kDouble;
+    case ElementType::float16:
+      return at::kHalf;
+    case ElementType::bfloat16:
+      return at::kBFloat16;
+    case ElementType::int8:
+      return at::kChar;
+    case ElementType::int16:
+      return at::kShort;
+    case ElementType::int32:
+      return at::kInt;
+    case ElementType::int64:
+      return at::kLong;
+    case ElementType::uint8:
+      return at::kByte;
+    case ElementType::boolean:
+      return at::kBool;
   }
   throw InvalidInput(fmt::format("element type {} is unknown", static_cast<int>(type)));
 }

@@ -30,8 +30,7 @@ TEST(ElementTypes, GoThereAndBack) {
 }
 
 TEST(ElementTypes, RefuseWhatShoalDoesNotCarry) {
-  EXPECT_THAT(refusal([] { element_type(at::kComplexFloat); }),
-              testing::HasSubstr("ComplexFloat"));
+  EXPECT_THAT(refusal([] { element_type(at::kComplexFloat); }), testing::HasSubstr("ComplexFloat"));
 }
 
 TEST(BufferOf, IsTheTensorsOwnMemory) {
@@ -44,12 +43,12 @@ TEST(BufferOf, IsTheTensorsOwnMemory) {
   EXPECT_EQ(tensor[1][2].item<double>(), 2.5);
 }
 
-TEST(BufferOf, TakesEmptyTensors) {
-  EXPECT_EQ(buffer_of(torch::zeros({0, 3})).elements, 0u);
-}
+TEST(BufferOf, TakesEmptyTensors) { EXPECT_EQ(buffer_of(torch::zeros({0, 3})).elements, 0u); }
 
 TEST(BufferOf, RefusesWhatIsNotOneRunOfMemory) {
-  EXPECT_THAT(refusal([] { buffer_of(torch::zeros({2, 3}).t()); }),
+  EXPECT_THAT(refusal([] {
+                buffer_of(torch::zeros({2, 3}).t());
+              }),
               testing::HasSubstr("[3, 2] is not contiguous"));
   EXPECT_THAT(refusal([] { buffer_of(at::Tensor()); }), testing::HasSubstr("without contents"));
 }

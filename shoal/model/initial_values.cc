@@ -1,0 +1,29 @@
+#include "shoal/model/initial_values.h"
+
+#include <ATen/Functions.h>
+
+#include <span>
+
+#include "shoal/core/philox.h"
+
+namespace shoal {
+
+void InitialValues::uniform(at::Tensor tensor, const std::string& name, double bound) const {
+  const bool direct = tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
+  at::Tensor values = direct ? tensor.detach() : at::empty(tensor.sizes(), at::kFloat);
+  const std::span<float> numbers(values.mutable_data_ptr<float>(),
+                                 static_cast<std::size_t>(values.numel()));
+  RandomStream(seed, prefix + name).uniform(numbers);
+  const float scale = static_cast<float>(2 * bound);
+  const float shift = static_cast<float>(bound);
+  for (float& x : numbers) x = x * scale - shift;
+  if (!direct) tensor.copy_(values);
+}
+
+std::int64_t fan_in(const at::Tensor& weight) {
+  std::int64_t product = 1;
+  for (std::int64_t d = 1; d < weight.dim(); ++d) product *= weight.size(d);
+  return product;
+}
+
+}  // namespace shoal

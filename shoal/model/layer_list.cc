@@ -1,0 +1,114 @@
+#include "shoal/model/layer_list.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "shoal/core/error.h"
+#include "shoal/model/layer_block.h"
+#include "shoal/model/layer_entry.h"
+
+namespace shoal {
+namespace {
+
+using Json = nlohmann::json;
+
+struct BlockEntry {
+  std::string name;  // "0.conv"
+  std::string kind;  // the entry as text: equal text, equal layers
+  std::vector<LayerEntry> layers;
+};
+
+std::vector<BlockEntry> read_blocks(const Json& layers, std::vector<std::string>& faults) {
+  if (!layers.is_array() || layers.empty()) {
+    faults.push_back("layers is no list of layers: write [\"flatten\", {linear = 10}]");
+    return {};
+  }
+  const std::vector<LayerType> types = layer_types();
+  std::vector<BlockEntry> blocks;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Json& entry = layers[i];
+    const std::string place = fmt::format("layers[{}]", i);
+    BlockEntry block{.name = {}, .kind = entry.dump(), .layers = {}};
+    if (!entry.is_array()) {
+      block.layers.push_back(read_layer(entry, place, types, faults));
+    } else if (entry.empty()) {
+      faults.push_back(place + " is an empty list: a block needs a layer");
+    }
+    for (std::size_t k = 0; entry.is_array() && k < entry.size(); ++k) {
+      block.layers.push_back(read_layer(entry[k], fmt::format("{}[{}]", place, k), types, faults));
+    }
+    if (!block.layers.empty()) {
+      block.name = fmt::format("{}.{}", i, block.layers.front().type.name);
+    }
+    blocks.push_back(std::move(block));
+  }
+  return blocks;
+}
+
+// "conv", and "conv_2" where the block has had one already.
+std::vector<std::string> names_within(const BlockEntry& block) {
+  std::map<std::string, int> seen;
+  std::vector<std::string> names;
+  for (const LayerEntry& layer : block.layers) {
+    const int count = ++seen[layer.type.name];
+    names.push_back(count == 1 ? layer.type.name : fmt::format("{}_{}", layer.type.name, count));
+  }
+  return names;
+}
+
+BlockFactory factory(const BlockEntry& block, const std::vector<Shape>& inputs) {
+  const auto build = [block, inputs, names = names_within(block)]() -> std::shared_ptr<Block> {
+    std::vector<std::pair<std::string, std::shared_ptr<Layer>>> layers;
+    for (std::size_t k = 0; k < block.layers.size(); ++k) {
+      const auto& [type, settings] = block.layers[k];
+      const std::string full =
+          block.layers.size() == 1 ? block.name : fmt::format("{}.{}", block.name, names[k]);
+      layers.emplace_back(names[k], type.build(settings, inputs[k], full));
+    }
+    return std::make_shared<LayerBlock>(std::move(layers));
+  };
+  return {.name = block.name, .kind = block.kind, .build = build};
+}
+
+}  // namespace
+
+std::vector<LayerType> layer_types() {
+  std::vector<LayerType> all;
+  for (const auto& part : {weight_layers(), shape_layers(), activation_layers(), norm_layers(),
+                           dropout_layers(), wait_layers()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+std::vector<std::string> layer_faults(const Json& layers) {
+  std::vector<std::string> faults;
+  read_blocks(layers, faults);
+  return faults;
+}
+
+LayerList layer_list(const Json& layers, const Shape& input) {
+  std::vector<std::string> faults;
+  const std::vector<BlockEntry> blocks = read_blocks(layers, faults);
+  require_none(faults);
+  LayerList list{.blocks = {}, .output = input, .last_layer = "the input"};
+  for (const BlockEntry& block : blocks) {
+    std::vector<Shape> inputs;
+    for (const LayerEntry& layer : block.layers) {
+      inputs.push_back(list.output);
+      const std::string here = fmt::format("\"{}\" (block {})", layer.type.name, block.name);
+      try {
+        list.output = layer.type.output_shape(layer.settings, list.output);
+      } catch (const InvalidInput& misfit) {
+        throw InvalidInput(fmt::format("{} cannot follow {}, which gives [{}] for each sample: {}",
+                                       here, list.last_layer, fmt::join(list.output, ", "),
+                                       misfit.what()));
+      }
+      list.last_layer = here;
+    }
+    list.blocks.push_back(factory(block, inputs));
+  }
+  return list;
+}
+
+}  // namespace shoal

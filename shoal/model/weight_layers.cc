@@ -1,0 +1,121 @@
+// Layers with weights: linear and convolution.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "shoal/core/error.h"
+#include "shoal/model/layer.h"
+
+namespace shoal {
+namespace {
+
+// PyTorch's default: weight and bias uniform in +-1/sqrt(inputs of a unit).
+void initialise_like_torch(const InitialValues& values, at::Tensor weight, at::Tensor bias) {
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in(weight)));
+  values.uniform(weight, "weight", bound);
+  if (bias.defined()) values.uniform(bias, "bias", bound);
+}
+
+class Linear final : public Layer {
+ public:
+  Linear(std::int64_t inputs, std::int64_t outputs, bool bias, bool glorot)
+      : weight_(register_parameter("weight", torch::empty({outputs, inputs}))), glorot_(glorot) {
+    if (bias) bias_ = register_parameter("bias", torch::empty({outputs}));
+  }
+
+  at::Tensor forward(const at::Tensor& x, const Context& /*context*/, bool /*may*/) override {
+    return at::linear(x, weight_, bias_);
+  }
+  bool output_is_free() const override { return true; }
+
+  void initialise(const InitialValues& values) override {
+    if (!glorot_) return initialise_like_torch(values, weight_, bias_);
+    // Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
+    // networks, AISTATS 2010; Keras' default, with zero biases.
+    values.uniform(weight_, "weight",
+                   std::sqrt(6.0 / static_cast<double>(weight_.size(0) + weight_.size(1))));
+    if (bias_.defined()) bias_.zero_();
+  }
+
+ private:
+  at::Tensor weight_;  // [outputs, inputs]
+  at::Tensor bias_;    // [outputs], or undefined
+  bool glorot_;
+};
+
+class Conv final : public Layer {
+ public:
+  Conv(std::int64_t channels, const LayerSettings& settings)
+      : weight_(register_parameter(
+            "weight", torch::empty({settings.whole("conv"), channels, settings.whole("kernel"),
+                                    settings.whole("kernel")}))),
+        stride_(settings.whole("stride")),
+        padding_(settings.whole("padding")) {
+    if (settings.yes("bias")) {
+      bias_ = register_parameter("bias", torch::empty({settings.whole("conv")}));
+    }
+  }
+
+  at::Tensor forward(const at::Tensor& x, const Context& /*context*/, bool /*may*/) override {
+    return at::conv2d(x, weight_, bias_, {stride_, stride_}, {padding_, padding_});
+  }
+  bool output_is_free() const override { return true; }
+  void initialise(const InitialValues& values) override {
+    initialise_like_torch(values, weight_, bias_);
+  }
+
+ private:
+  at::Tensor weight_;  // [outputs, inputs, kernel, kernel]
+  at::Tensor bias_;    // [outputs], or undefined
+  std::int64_t stride_;
+  std::int64_t padding_;
+};
+
+std::int64_t convolved(std::int64_t size, const LayerSettings& settings) {
+  const std::int64_t padded = size + 2 * settings.whole("padding");
+  if (padded < settings.whole("kernel")) {
+    throw InvalidInput(fmt::format("its kernel of {} is larger than the padded image of {}",
+                                   settings.whole("kernel"), padded));
+  }
+  return (padded - settings.whole("kernel")) / settings.whole("stride") + 1;
+}
+
+}  // namespace
+
+std::vector<LayerType> weight_layers() {
+  using Kind = LayerSetting::Kind;
+  const LayerSetting bias{.name = "bias", .kind = Kind::yes_no, .standard = 1};
+  LayerType linear{.name = "linear",
+                   .settings = {{.name = "linear"},
+                                bias,
+                                {.name = "glorot", .kind = Kind::yes_no, .standard = 0}},
+                   .output_shape =
+                       [](const LayerSettings& settings, const Shape& input) {
+                         require_features(input);
+                         return Shape{settings.whole("linear")};
+                       },
+                   .build =
+                       [](const LayerSettings& settings, const Shape& input, const std::string&) {
+                         return std::make_shared<Linear>(input[0], settings.whole("linear"),
+                                                         settings.yes("bias"),
+                                                         settings.yes("glorot"));
+                       }};
+  LayerType conv{
+      .name = "conv",
+      .settings = {{.name = "conv"},
+                   {.name = "kernel", .standard = 3, .high = 1 << 10},
+                   {.name = "stride", .standard = 1, .high = 1 << 10},
+                   {.name = "padding", .standard = 0, .low = 0, .high = 1 << 10},
+                   bias},
+      .output_shape =
+          [](const LayerSettings& settings, const Shape& input) {
+            require_image(input);
+            return Shape{settings.whole("conv"), convolved(input[1], settings),
+                         convolved(input[2], settings)};
+          },
+      .build = [](const LayerSettings& settings, const Shape& input,
+                  const std::string&) { return std::make_shared<Conv>(input[0], settings); }};
+  return {linear, conv};
+}
+
+}  // namespace shoal
