@@ -63,7 +63,9 @@ struct Membership {
 
 // Joins the world `name` in `store`: exchanges host identity (boot id and a token seen through
 // shared memory, not a host name) and process ids, and waits until all `size` have come.
-// Throws TimedOut naming the ranks that did not come.
+// Throws TimedOut naming the ranks that did not come, PeerLost when one died meanwhile,
+// InvalidInput when two workers say that they are the same rank. One store serves one world; give a
+// second one another prefix (with_prefix).
 std::unique_ptr<World> join_world(std::shared_ptr<Store> store, Membership me,
                                   const CommOptions& options, Deadline deadline);
 

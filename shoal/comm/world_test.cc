@@ -8,6 +8,7 @@
 
 #include "shoal/comm/test_worlds.h"
 #include "shoal/core/error.h"
+#include "shoal/core/options.h"
 
 namespace shoal::test {
 namespace {
@@ -226,11 +227,12 @@ TEST_P(WorldOn, AnAbsentRankIsNamedAtTheDeadline) {
   on_ranks(3, [&](World& world) {
     const auto group = world.form_group("data", {0, 1, 2}, soon());
     const auto other = world.form_group("other", {0, 1, 2}, soon());
+    other->barrier(soon());  // so that 0 and 1 begin together
     if (world.rank() != 2) {
-      std::vector<float> values(world.rank() == 0 ? 100000 : 100000);
+      std::vector<float> values(100000);
       const Buffer all = buffer(std::span(values));
       try {
-        group->all_reduce({&all, 1}, ReduceOp::sum, Deadline::after(milliseconds(150)));
+        group->all_reduce({&all, 1}, ReduceOp::sum, Deadline::after(milliseconds(800)));
         ADD_FAILURE() << "reduced without rank 2";
       } catch (const TimedOut& error) {
         EXPECT_THAT(error.missing, ElementsAre(2));
@@ -244,9 +246,10 @@ TEST_P(WorldOn, AnAbsentRankIsNamedAtTheDeadline) {
 TEST_P(WorldOn, ARankThatDoesNotComeToFormAGroupIsNamed) {
   on_ranks(3, [&](World& world) {
     const auto all = world.form_group("all", {0, 1, 2}, soon());
+    all->barrier(soon());
     if (world.rank() != 1) {
       try {
-        world.form_group("some", {0, 1, 2}, Deadline::after(milliseconds(300)));
+        world.form_group("some", {0, 1, 2}, Deadline::after(milliseconds(800)));
         ADD_FAILURE() << "formed";
       } catch (const TimedOut& error) {
         EXPECT_THAT(error.missing, ElementsAre(1));
@@ -324,6 +327,17 @@ TEST(World, OptionsNameEveryFault) {
   EXPECT_EQ(options.problems().size(), 3U);
   EXPECT_THROW(run_ranks(2, options, [](World&) {}), InvalidInput);
   EXPECT_THROW(run_ranks(0, {}, [](World&) {}), InvalidInput);
+}
+
+TEST(World, OptionsAreReadFromAJobFile) {
+  CommOptions options;
+  read_toml("[comm]\nengine = \"tcp\"\nalgorithm = \"ring\"\ndeath_seconds = 2.5\n", "job",
+            {describe(options)});
+  EXPECT_EQ(options.engine, Engine::tcp);
+  EXPECT_EQ(options.algorithm, Algorithm::ring);
+  EXPECT_EQ(options.death_seconds, 2.5);
+  EXPECT_TRUE(options.problems().empty());
+  EXPECT_THROW(read_toml("[comm]\nengine = \"mpi\"\n", "job", {describe(options)}), InvalidInput);
 }
 
 TEST(World, TwoWorkersOfOneRankAreRefused) {

@@ -1,0 +1,53 @@
+#include "shoal/comm/failure.h"
+
+#include <gtest/gtest.h>
+
+namespace shoal {
+namespace {
+
+const Place kPlace{"all_reduce", 182, "data"};
+
+TEST(Failure, SaysWhoIsMissingWhereAndSinceWhen) {
+  EXPECT_STREQ(
+      not_joined(kPlace, {3}, {0, 1, 2}, std::chrono::milliseconds(30000)).what(),
+      "rank 3 has not joined all_reduce #182 of group data; ranks 0, 1 and 2 have waited 30 s");
+  EXPECT_EQ(not_joined(kPlace, {1, 3}, {0}, {}).missing, (std::vector<int>{1, 3}));
+  EXPECT_STREQ(peer_gone(kPlace, 2, "has died").what(),
+               "rank 2 has died during all_reduce #182 of group data");
+}
+
+TEST(Failure, NamesWhatEachRankCalled) {
+  const Call a{.operation = Operation::all_reduce,
+               .type = ElementType::bfloat16,
+               .op = ReduceOp::max,
+               .elements = 7};
+  const Call b{
+      .operation = Operation::broadcast, .type = ElementType::int8, .root = 3, .elements = 9};
+  EXPECT_STREQ(calls_differ(kPlace, {a.packed(), b.packed(), 0}).what(),
+               "the ranks' calls for operation #182 of group data differ: rank 0 called "
+               "all_reduce(max, 7 x bfloat16), rank 1 called broadcast(9 x int8, root 3), rank 2 "
+               "has not called yet");
+}
+
+TEST(Failure, PackedCallsAreEqualExactlyWhenTheCallsAre) {
+  const Call call{.operation = Operation::reduce_scatter,
+                  .type = ElementType::boolean,
+                  .op = ReduceOp::min,
+                  .algorithm = Algorithm::ring,
+                  .root = 4095,
+                  .elements = (1ULL << 40) - 1};
+  EXPECT_EQ(Call::unpacked(call.packed()).packed(), call.packed());
+  EXPECT_EQ(Call::unpacked(call.packed()).text(), call.text());
+  EXPECT_NE(Call{}.packed(), 0U);
+}
+
+TEST(Failure, TheFirstErrorOfAGroupStays) {
+  Spent spent;
+  spent.rethrow_if_set();
+  EXPECT_TRUE(spent.set(std::make_exception_ptr(PeerLost("first", {1}))));
+  EXPECT_FALSE(spent.set(std::make_exception_ptr(Cancelled("second"))));
+  EXPECT_THROW(spent.rethrow_if_set(), PeerLost);
+}
+
+}  // namespace
+}  // namespace shoal
