@@ -20,10 +20,10 @@ shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/test
 if(NOT SHOAL_TORCH_FREE)
   file(GLOB program_tests CONFIGURE_DEPENDS ${tests}/*/*_test.cc)
   if(program_tests)
-    add_executable(shoal_program_test ${program_tests})
-    target_link_libraries(shoal_program_test PRIVATE shoal_all GTest::gmock_main)
-    shoal_use_torch_header(shoal_program_test)
-    shoal_register_test_files(shoal_program_test ${program_tests})
+    add_executable(shoal_whole_test ${program_tests})
+    target_link_libraries(shoal_whole_test PRIVATE shoal_all GTest::gmock_main)
+    shoal_use_torch_header(shoal_whole_test)
+    shoal_register_test_files(shoal_whole_test ${program_tests})
   endif()
 
   # The consumer compiles against LibTorch without the precompiled header, and without sanitizers.
@@ -31,6 +31,10 @@ if(NOT SHOAL_TORCH_FREE)
     shoal_script_test(consumer 600 ${tests}/consumer/run.sh ${CMAKE_BINARY_DIR}
                       "${CMAKE_PREFIX_PATH}")
   endif()
+endif()
+
+if(TARGET shoal_command)
+  shoal_script_test(check.docs 60 ${tests}/checks/docs.sh $<TARGET_FILE:shoal_command>)
 endif()
 
 # A script finds the command as $SHOAL; without the torch modules there is none.

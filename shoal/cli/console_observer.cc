@@ -95,7 +95,7 @@ void ConsoleObserver::checkpointed(std::int64_t step, const std::string& folder)
 void ConsoleObserver::warned(const std::string& sentence) {
   if (bar_is_shown_) out_ << "\r\033[K" << std::flush;
   bar_is_shown_ = false;
-  err_ << "shoal: warning: " << sentence << std::endl;
+  err_ << "warning: " << sentence << std::endl;
 }
 
 void ConsoleObserver::finished(const RunReport& report) {

@@ -13,7 +13,7 @@ namespace shoal {
 namespace {
 
 int fail(std::ostream& err, const std::string& sentence, int code) {
-  err << "shoal: " << sentence << std::endl;
+  err << "error: " << sentence << std::endl;
   return code;
 }
 

@@ -17,7 +17,7 @@ enum ExitCode : int {
   kTerminated = 143,   // SIGTERM
 };
 
-// Prints the failure, a line per fault, each beginning with "shoal: ", and returns its code.
+// Prints the failure, a line per fault, each beginning with "error: ", and returns its code.
 // `training`: the first step is done, so that bad input is no longer a refusal.
 int report_failure(const std::exception_ptr& failure, bool training, std::ostream& err);
 

@@ -34,7 +34,15 @@ int checkpoint_diff_command(const std::string& a, const std::string& b) {
 
 int options_command(bool markdown) {
   Job job;
-  std::cout << (markdown ? reference_page(job.tables()) : help_text(job.tables()));
+  if (markdown) {
+    std::cout
+        << "# Keys of a job file\n\n"
+           "Printed by `shoal options --markdown`. A key is set in the job file, under its table, "
+           "or by\n`--set table.key=value`; unknown keys are refused.\n\n"
+        << reference_page(job.tables());
+  } else {
+    std::cout << help_text(job.tables());
+  }
   return kOk;
 }
 
