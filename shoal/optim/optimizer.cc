@@ -3,6 +3,8 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "shoal/core/check.h"
 
 namespace shoal {
@@ -38,14 +40,15 @@ std::vector<std::string> OptimizerOptions::problems() const {
   fraction("momentum", momentum);
   fraction("beta1", beta1);
   fraction("beta2", beta2);
-  if (!(eps > 0)) faults.push_back(fmt::format("eps is {}: give a small positive number", eps));
-  if (!(weight_decay >= 0)) {
+  if (!(eps > 0 && std::isfinite(eps)))
+    faults.push_back(fmt::format("eps is {}: give a small positive number", eps));
+  if (!(weight_decay >= 0 && std::isfinite(weight_decay))) {
     faults.push_back(fmt::format("weight_decay is {}: give 0 or more", weight_decay));
   }
   if (nesterov && momentum == 0) {
     faults.push_back("nesterov needs momentum: set momentum above 0 or nesterov = false");
   }
-  if (clip_norm && !(*clip_norm > 0)) {
+  if (clip_norm && !(*clip_norm > 0 && std::isfinite(*clip_norm))) {
     faults.push_back(
         fmt::format("clip_norm is {}: give a positive number or leave it out", *clip_norm));
   }

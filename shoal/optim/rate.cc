@@ -11,7 +11,8 @@ namespace shoal {
 
 std::vector<std::string> RateOptions::problems() const {
   std::vector<std::string> faults;
-  if (!(lr > 0)) faults.push_back(fmt::format("lr is {}: give a positive number", lr));
+  if (!(lr > 0 && std::isfinite(lr)))
+    faults.push_back(fmt::format("lr is {}: give a positive number", lr));
   if (warmup_steps < 0) {
     faults.push_back(fmt::format("warmup_steps is {}: give 0 or more", warmup_steps));
   }
