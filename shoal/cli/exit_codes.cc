@@ -12,6 +12,7 @@
 namespace shoal {
 namespace {
 
+// The launcher shows lines that begin with "error: " once for all ranks that print them.
 int fail(std::ostream& err, const std::string& sentence, int code) {
   err << "error: " << sentence << std::endl;
   return code;

@@ -112,6 +112,6 @@ int run(std::vector<std::string> words) {
 
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv, argv + argc);
-  if (argc > 1 && words[1] == "run") return shoal::run_command(argc - 1, argv + 1);
+  if (argc > 1 && words[1] == "run") return shoal::run_command(argc - 2, argv + 2);
   return shoal::run(std::move(words));
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "shoal/cli/commands.h"
@@ -104,23 +105,36 @@ void settle(const Job& job, int local_rank, int local_size) {
   configure_torch(job.execute.threads);
 }
 
-PreparedJob prepare_job(const WorkerRun& run, int workers) {
-  return prepare(run.job, workers,
+PreparedJob prepare_job(const WorkerRun& run, const Job& job, int workers) {
+  return prepare(job, workers,
                  {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+}
+
+std::int64_t seed_of_rank_0(World& world, std::int64_t seed, const CommOptions& options) {
+  const Deadline deadline = Deadline::after_seconds(options.join_seconds);
+  std::vector<int> everybody(static_cast<std::size_t>(world.size()));
+  std::iota(everybody.begin(), everybody.end(), 0);
+  const auto group = world.form_group("seed", everybody, deadline);
+  group->broadcast(buffer(std::span(&seed, 1)), 0, deadline);
+  return seed;
 }
 
 // This process is one of several workers.
 int train_as_worker(WorkerRun& run, const WorkerPlace& place) {
   settle(run.job, place.local_rank, place.local_size);
-  const PreparedJob prepared = prepare_job(run, place.size);
+  PreparedJob prepared = prepare_job(run, run.job, place.size);
   const LaunchedWorld joined = join_launched_world(place, run.job.comm, connect_torch_store);
+  // Workers begin equal, whatever seed each was started with.
+  Job job = run.job;
+  job.seed = seed_of_rank_0(*joined.world, run.job.seed, run.job.comm);
+  if (job.seed != run.job.seed) prepared = prepare_job(run, job, place.size);
   return train_in_world(*joined.world, run, prepared);
 }
 
 // This process is all workers, each a thread.
 int train_as_threads(WorkerRun& run, int workers) {
   configure_torch(run.job.execute.threads);
-  const PreparedJob prepared = prepare_job(run, workers);
+  const PreparedJob prepared = prepare_job(run, run.job, workers);
   std::atomic<int> code{kOk};
   const std::vector<int> cores = allowed_cores();
   run_ranks(workers, run.job.comm, [&](World& world) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <nlohmann/json.hpp>
 
 #include "shoal/core/cores.h"
+#include "shoal/core/digest.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
 #include "shoal/program/memory_bound.h"
@@ -43,6 +45,7 @@ class Trainer::Impl {
         executor_(world, prepared.programs, *model_, prepared.chain, executor_options()),
         checkpointing_(prepared, *model_, executor_.world_group()),
         total_steps_(steps_of(prepared)) {
+    require_equal_jobs();
     if (trace_) {
       for (const DataSpan& span : prepared.data_spans) trace_->add(trace_span(span));
     }
@@ -140,6 +143,24 @@ class Trainer::Impl {
                                        model_options(prepared_.job));
   }
 
+  // Programs say nothing of seeds and rates: with other ones ranks would drift apart.
+  void require_equal_jobs() {
+    Job job = prepared_.job;
+    const nlohmann::json tables = to_json(job.tables());
+    const nlohmann::json same{tables.at(""), tables.at("train")};
+    const auto own = static_cast<std::int64_t>(name_hash(same.dump()));
+    std::vector<std::int64_t> of_all(static_cast<std::size_t>(world_.size()));
+    executor_.world_group().all_gather(buffer(std::span<const std::int64_t>(&own, 1)),
+                                       buffer(std::span(of_all)), deadline());
+    for (std::size_t rank = 1; rank < of_all.size(); ++rank) {
+      if (of_all[rank] == of_all[0]) continue;
+      throw InvalidInput(
+          fmt::format("rank {} has another seed or [train] table than rank 0: start all workers "
+                      "with the same job",
+                      rank));
+    }
+  }
+
   ExecutorOptions executor_options() const {
     const auto cores = cores_of_worker(world_.local_rank(), world_.local_size(), allowed_cores());
     return {
@@ -151,10 +172,7 @@ class Trainer::Impl {
         .trace = trace_};
   }
 
-  Deadline deadline() const {
-    return Deadline::after(std::chrono::nanoseconds(
-        static_cast<std::int64_t>(world_.options().collective_seconds * 1e9)));
-  }
+  Deadline deadline() const { return Deadline::after_seconds(world_.options().collective_seconds); }
 
   void resume() {
     std::vector<std::string> skipped;
