@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every executable of tests/must_show/ in order of name and prints one line for each.
 # A script passes with 0, and skips with 77 and the reason in its last line. The output of those
-# that fail follows their line; all of it stays in build/must_show/.
+# that fail follows their line; all of it stays in build/must_show/. A script is stopped after 900 s,
+# or after what its line "# limit: N s" says.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 logs=build/must_show
@@ -13,7 +14,8 @@ for script in tests/must_show/*; do
   name=$(basename "$script")
   log=$logs/$name.log
   started=$SECONDS
-  timeout --kill-after=10 900 "$script" >"$log" 2>&1 </dev/null
+  limit=$(sed -n 's/^# limit: \([0-9]*\) s$/\1/p' "$script")
+  timeout --kill-after=10 "${limit:-900}" "$script" >"$log" 2>&1 </dev/null
   code=$?
   took=$((SECONDS - started))
   case $code in
