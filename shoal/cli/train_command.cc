@@ -51,7 +51,7 @@ void require_writable(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(file)) {
     throw InvalidInput(fmt::format("{} is a folder: name a file to write", file.string()));
   }
-  if (access(folder.c_str(), W_OK) != 0) {
+  if (!std::filesystem::is_directory(folder) || access(folder.c_str(), W_OK) != 0) {
     throw InvalidInput(fmt::format("{} cannot be written: folder {} is missing or not writable",
                                    file.string(), folder.string()));
   }
