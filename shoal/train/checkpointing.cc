@@ -20,6 +20,18 @@ std::string from_rank_0(Group& world, std::string text, Deadline deadline) {
 
 }  // namespace
 
+void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>& tensors) {
+  try {
+    checkpoint.load(tensors);
+  } catch (const InvalidInput& error) {
+    if (error.faults.empty()) throw;  // not about tensors
+    const std::size_t others = error.faults.size() - 1;
+    throw InvalidInput(fmt::format(
+        "{}{}: take the model that wrote it, or another [checkpoint] path", error.faults.front(),
+        others == 0 ? "" : fmt::format("; {} more tensors differ", others)));
+  }
+}
+
 std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,
                                                  bool with_optimizer) {
   std::map<int, std::vector<int>> holders;
@@ -83,7 +95,7 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::strin
   require_none(resume_problems(prepared_.job, checkpoint.facts().at("job")));
   std::vector<PersistentTensor> tensors =
       persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true);
-  checkpoint.load(tensors);
+  load_same_model(checkpoint, tensors);
   model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
   newest_step_ = checkpoint.step();
   return checkpoint.step();

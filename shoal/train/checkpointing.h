@@ -21,6 +21,9 @@ namespace shoal {
 std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,
                                                  bool with_optimizer);
 
+// Fills the tensors. Throws InvalidInput with one sentence, however many of them differ.
+void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>& tensors);
+
 // One thread drives it; all ranks make the same calls at the same steps.
 class Checkpointing {
  public:

@@ -131,7 +131,7 @@ class Trainer::Impl {
   void load_weights(const std::filesystem::path& folder) {
     std::vector<PersistentTensor> tensors =
         persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
-    Checkpoint(folder).load(tensors);
+    load_same_model(Checkpoint(folder), tensors);
   }
 
  private:
