@@ -66,8 +66,7 @@ int plan_command(const PlanArguments& arguments) {
       replace_file(arguments.save_facts, facts_text(prepared.programs.blocks));
     }
     if (!arguments.save_programs.empty()) {
-      replace_file(arguments.save_programs,
-                   programs_text(prepared.programs.named));
+      replace_file(arguments.save_programs, programs_text(prepared.programs.named));
     }
     return kOk;
   } catch (...) {

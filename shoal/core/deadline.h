@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace shoal {
 
@@ -16,6 +17,10 @@ class Deadline {
     // Durations beyond what the clock can hold mean "never".
     if (duration > Clock::time_point::max() - now) return never();
     return Deadline(now, now + std::chrono::duration_cast<Clock::duration>(duration));
+  }
+  // For limits that options give in seconds.
+  static Deadline after_seconds(double seconds) {
+    return after(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
   }
   static Deadline never() { return Deadline(Clock::now(), Clock::time_point::max()); }
 

@@ -88,5 +88,12 @@ TEST(ElementTypes, HaveSizesAndNames) {
   EXPECT_EQ(name_of(ElementType::boolean), "bool");
 }
 
+TEST(Deadline, TakesSecondsWithAFraction) {
+  const Deadline deadline = Deadline::after_seconds(100.5);
+  EXPECT_GT(deadline.left(), std::chrono::milliseconds(100'000));
+  EXPECT_LE(deadline.left(), std::chrono::milliseconds(100'500));
+  EXPECT_TRUE(Deadline::after_seconds(0).passed());
+}
+
 }  // namespace
 }  // namespace shoal

@@ -14,8 +14,7 @@ namespace shoal {
 namespace {
 
 Deadline join_deadline(const World& world) {
-  return Deadline::after(
-      std::chrono::nanoseconds(static_cast<std::int64_t>(world.options().join_seconds * 1e9)));
+  return Deadline::after_seconds(world.options().join_seconds);
 }
 
 bool moves_activations_forward(const Op& op) {

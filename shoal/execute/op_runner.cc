@@ -79,8 +79,7 @@ void OpRunner::end() {
 }
 
 Deadline OpRunner::collective_deadline() const {
-  return Deadline::after(
-      std::chrono::nanoseconds(static_cast<std::int64_t>(parts_.comm.collective_seconds * 1e9)));
+  return Deadline::after_seconds(parts_.comm.collective_seconds);
 }
 
 void OpRunner::run(const Op& op) {
@@ -165,14 +164,27 @@ void OpRunner::forward(const Op& op) {
                         .step = input_->step,
                         .micro_batch = op.micro_batch,
                         .sample_ids = &micro_batch.sample_ids};
-  const InputIsNotWritten guard(leaves, parts_.programs.blocks[op.block].name);
-  Activations outputs = parts_.model.block(op.block).forward(leaves, context);
-  guard.check_now();
+  Activations outputs = forward_of(op.block, leaves, context);
   if (looks_for_not_finite) look_at(outputs, op.block);
   values_.activation(output) = detached(outputs);
   if (keeps_graph) {
     values_.saved({ValueKind::saved, op.block, op.micro_batch}) = {std::move(leaves),
                                                                    std::move(outputs)};
+  }
+}
+
+Activations OpRunner::forward_of(int block, const Activations& input, const Context& context) {
+  const std::string& name = parts_.programs.blocks[static_cast<std::size_t>(block)].name;
+  const InputIsNotWritten guard(input, name);
+  try {
+    Activations outputs = parts_.model.block(block).forward(input, context);
+    guard.check_now();
+    return outputs;
+  } catch (const c10::Error& error) {
+    // LibTorch itself refuses to write an input that a gradient flows through.
+    throw InvalidInput(fmt::format("block {} fails in step {} on {} samples: {}", name,
+                                   context.step, context.sample_ids->size(),
+                                   error.what_without_backtrace()));
   }
 }
 

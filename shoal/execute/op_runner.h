@@ -55,6 +55,8 @@ class OpRunner {
   void update(const Op& op);
 
   const Activations& input_of(int block, int micro_batch);
+  // Throws InvalidInput naming the block, when it writes its input or LibTorch refuses its input.
+  Activations forward_of(int block, const Activations& input, const Context& context);
   Activations empty_outputs(int block) const;
   void look_at(const Activations& activations, int block);
   double squared_norm_of_counted_gradients() const;

@@ -4,8 +4,7 @@ namespace shoal {
 
 LaunchedWorld join_launched_world(const WorkerPlace& place, const CommOptions& options,
                                   const TorchStoreFactory& torch_store) {
-  const Deadline deadline = Deadline::after(
-      std::chrono::nanoseconds(static_cast<std::int64_t>(options.join_seconds * 1e9)));
+  const Deadline deadline = Deadline::after_seconds(options.join_seconds);
   LaunchedWorld joined;
   std::shared_ptr<Store> store = meet(place, joined.server, deadline, torch_store);
   joined.world =

@@ -18,7 +18,7 @@ struct Form {
   Json outputs;  // classes, or columns to predict
   bool classes = false;
   bool is_row = false;  // a sample is one row of features already
-  std::vector<double> hidden;
+  std::vector<std::int64_t> hidden;
 
   // The head: a linear layer, for classes with softmax.
   Json head(bool glorot = false) const {
@@ -65,7 +65,7 @@ Json keras(const Form& form) {
 
 Json mlp(const Form& form) {
   Json layers = Json::array();
-  for (const double width : form.hidden) {
+  for (const std::int64_t width : form.hidden) {
     const Json hidden = block({linear(static_cast<int>(width)), "relu"});
     layers.push_back(layers.empty() ? form.on_row(hidden) : hidden);
   }
@@ -157,8 +157,8 @@ std::vector<std::string> ModelOptions::problems() const {
         meant ? fmt::format("unknown model '{}': did you mean '{}'?", name, *meant)
               : fmt::format("unknown model '{}': there are {}", name, fmt::join(known, ", ")));
   }
-  for (const double width : hidden) {
-    if (!(width >= 1 && width <= 1 << 24) || std::floor(width) != width) {
+  for (const std::int64_t width : hidden) {
+    if (width < 1 || width > 1 << 24) {
       faults.push_back(
           fmt::format("hidden has {}: give whole numbers from 1 to {}", width, 1 << 24));
     }

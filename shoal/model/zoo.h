@@ -17,7 +17,7 @@ struct ModelOptions {
   //   ["flatten", {linear = 128}, "relu", {dropout = 0.2}, {conv = 32, kernel = 3}, {linear = 10}]
   nlohmann::json layers;
   std::string loss = "auto";  // cross_entropy, mean_squared; auto follows the data's labels
-  std::vector<double> hidden = {128};  // widths of "mlp", whole numbers
+  std::vector<std::int64_t> hidden = {128};  // widths of "mlp"
   std::vector<std::string> problems() const;
 };
 OptionTable describe(ModelOptions& options);

@@ -169,10 +169,10 @@ TEST(ModelOptions, ReportWhatIsWrong) {
   EXPECT_THAT(ModelOptions{}.problems(), ElementsAre(HasSubstr("neither name nor layers")));
   ModelOptions both = named("mlp");
   both.layers = Json::parse("[\"relu\"]");
-  both.hidden = {2.5, 0};
+  both.hidden = {-2, 0};
   both.loss = "hinge";
   EXPECT_THAT(both.problems(),
-              ElementsAre(HasSubstr("both name = \"mlp\" and layers"), HasSubstr("hidden has 2.5"),
+              ElementsAre(HasSubstr("both name = \"mlp\" and layers"), HasSubstr("hidden has -2"),
                           HasSubstr("hidden has 0"), HasSubstr("loss is 'hinge'")));
   EXPECT_THAT(written("{\"linear\": 3}").problems(), ElementsAre(HasSubstr("no list of layers")));
 }

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "shoal/core/element_type.h"
 
@@ -14,9 +13,10 @@ namespace shoal {
 
 // A persistent tensor: parameter or buffer.
 struct ParameterFacts {
-  std::string name;                // unique in the model: "<block>.<tensor>"
-  std::vector<std::int64_t> shape;  // this rank's part (the whole tensor unless the layout splits it)
-  std::vector<std::string> dims;   // name per dimension; "" where it has none
+  std::string name;  // unique in the model: "<block>.<tensor>"
+  std::vector<std::int64_t>
+      shape;                      // this rank's part (the whole tensor unless the layout splits it)
+  std::vector<std::string> dims;  // name per dimension; "" where it has none
   ElementType type = ElementType::float32;
   bool trainable = true;
   std::int64_t elements() const;
@@ -38,7 +38,9 @@ struct ActivationFacts {
 struct LinearFact {
   double fixed = 0;
   double per_sample = 0;
-  double at(std::int64_t samples) const { return fixed + per_sample * static_cast<double>(samples); }
+  double at(std::int64_t samples) const {
+    return fixed + per_sample * static_cast<double>(samples);
+  }
   friend bool operator==(const LinearFact&, const LinearFact&) = default;
 };
 
@@ -57,7 +59,7 @@ struct BlockFacts {
   std::vector<ParameterFacts> buffers;  // persistent, not trained (running statistics)
   std::vector<ActivationFacts> inputs;
   std::vector<ActivationFacts> outputs;
-  LinearFact saved_bytes;      // kept by autograd between forward and backward, beside in- and outputs
+  LinearFact saved_bytes;  // kept by autograd between forward and backward, beside in- and outputs
   LinearFact workspace_bytes;  // most bytes beside all named values during forward or backward
   // Indices into `parameters`, in the order in which backward completes their gradients.
   std::vector<int> gradient_order;

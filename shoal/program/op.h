@@ -71,8 +71,8 @@ struct Op {
   int block = -1;
   int micro_batch = -1;
   ForwardMode mode = ForwardMode::train;
-  int peer = -1;   // world rank, of send and receive
-  int group = -1;  // index into the program's groups, of all_reduce and agree
+  int peer = -1;           // world rank, of send and receive
+  int group = -1;          // index into the program's groups, of all_reduce and agree
   std::int64_t bytes = 0;  // upper bound of what is sent (send, receive, all_reduce, agree)
   ElementType type = ElementType::float32;  // of what is sent
 

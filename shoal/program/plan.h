@@ -45,7 +45,7 @@ struct RecomputeOptions {
 };
 
 struct FreezeOptions {
-  int blocks = 0;                    // the lowest blocks are not trained
+  int blocks = 0;                       // the lowest blocks are not trained
   std::vector<std::string> parameters;  // names or prefixes ending in '*', not trained either
   std::vector<std::string> problems() const;
 };

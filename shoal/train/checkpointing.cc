@@ -75,8 +75,7 @@ Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, Grou
 Checkpointing::~Checkpointing() = default;
 
 Deadline Checkpointing::deadline() const {
-  return Deadline::after(std::chrono::nanoseconds(
-      static_cast<std::int64_t>(prepared_.job.comm.collective_seconds * 1e9)));
+  return Deadline::after_seconds(prepared_.job.comm.collective_seconds);
 }
 
 std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::string& folder) {

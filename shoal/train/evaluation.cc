@@ -41,9 +41,8 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
     slot[2] = sums.correct;
   }
   const Buffer all = buffer(std::span(slots));
-  const auto limit = std::chrono::nanoseconds(
-      static_cast<std::int64_t>(prepared.job.comm.collective_seconds * 1e9));
-  executor.world_group().all_reduce(std::span(&all, 1), ReduceOp::sum, Deadline::after(limit));
+  executor.world_group().all_reduce(std::span(&all, 1), ReduceOp::sum,
+                                    Deadline::after_seconds(prepared.job.comm.collective_seconds));
 
   double loss = 0, weight = 0, correct = 0;
   for (std::size_t i = 0; i < slots.size(); i += kSums) {

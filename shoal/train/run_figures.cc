@@ -18,8 +18,7 @@ double quantile(std::vector<double> values, double share) {
 }
 
 Deadline collective_deadline(const World& world) {
-  return Deadline::after(std::chrono::nanoseconds(
-      static_cast<std::int64_t>(world.options().collective_seconds * 1e9)));
+  return Deadline::after_seconds(world.options().collective_seconds);
 }
 
 // One value of each rank, by rank.

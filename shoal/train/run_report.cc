@@ -18,7 +18,8 @@ nlohmann::ordered_json to_json(const RunReport& report) {
   }
   json["weights_sha256"] = report.weights_sha256;
   json["samples_per_second"] = report.samples_per_second;
-  json["step_seconds"] = {{"p50", report.step_p50}, {"p99", report.step_p99}, {"all", report.step_seconds}};
+  json["step_seconds"] = {
+      {"p50", report.step_p50}, {"p99", report.step_p99}, {"all", report.step_seconds}};
   json["start_seconds"] = report.start_seconds;
   json["share"] = {{"compute", report.share_compute},
                    {"communication", report.share_communication},

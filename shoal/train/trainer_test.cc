@@ -135,6 +135,10 @@ TEST(Trainer, EvaluationIsTheSerialOneToTheBit) {
   EXPECT_EQ(found.loss, expected.loss);  // bits
   EXPECT_EQ(found.accuracy, expected.accuracy);
   EXPECT_EQ(found.samples, 70);
+  // Every sample counts the same, also those of the smaller last batch.
+  const EvaluationReport at_once = evaluated(prepared({"train.evaluate_batch=70"}, 1));
+  EXPECT_NEAR(at_once.loss, expected.loss, 1e-12);
+  EXPECT_EQ(at_once.accuracy, expected.accuracy);
 }
 
 TEST(Trainer, RecomputationGivesTheSameBitsInLessMemory) {
