@@ -37,15 +37,20 @@ nlohmann::json parse_index(const std::filesystem::path& file) {
     corrupt(file.parent_path(), "has no index.json: it was never completed");
   }
   nlohmann::json json = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || json.value("format", "") != "shoal checkpoint") {
+  if (!json.is_object() || !json.contains("format") || json["format"] != "shoal checkpoint") {
     corrupt(file, "is not the index of a shoal checkpoint");
   }
-  if (json.value("version", 0) != kCheckpointVersion) {
+  const nlohmann::json version = json.contains("version") ? json["version"] : nlohmann::json();
+  if (version != kCheckpointVersion) {
     throw InvalidInput(fmt::format("{} has version {}, this shoal reads version {}", file.string(),
-                                   json.value("version", 0), kCheckpointVersion));
+                                   version.dump(), kCheckpointVersion));
   }
-  if (!json.contains("slices") || !json.contains("facts") || !json.contains("step")) {
-    corrupt(file, "lacks a part of the index");
+  for (const char* part : {"slices", "facts", "step"}) {
+    if (!json.contains(part)) corrupt(file, fmt::format("lacks its part '{}'", part));
+  }
+  // One that somebody edited may leave its checksum out.
+  if (json.contains("crc32c") && json["crc32c"] != index_checksum(json)) {
+    corrupt(file, "was altered (checksum differs)");
   }
   return json;
 }
@@ -120,6 +125,28 @@ at::Tensor read_slice(const std::filesystem::path& folder, const SliceRecord& sl
   return tensor;
 }
 
+std::shared_ptr<const CheckpointIndex> read_index(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "index.json";
+  const nlohmann::json json = parse_index(file);
+  auto index = std::make_shared<CheckpointIndex>();
+  std::map<std::string, std::vector<const SliceRecord*>> by_file;
+  try {
+    index->step = json.at("step").get<std::int64_t>();
+    index->facts = json.at("facts");
+    for (const auto& record : json.at("slices")) {
+      SliceRecord slice = slice_from_json(record, file.string());
+      require_whole_box(folder, slice);
+      const auto [place, is_new] = index->slices.emplace(slice.name, slice);
+      if (!is_new) corrupt(folder, fmt::format("covers '{}' more than once", slice.name));
+      by_file[slice.file].push_back(&place->second);
+    }
+  } catch (const nlohmann::json::exception& error) {
+    corrupt(file, fmt::format("has a part in another form: {}", error.what()));
+  }
+  for (const auto& [name, slices] : by_file) require_file(folder / name, slices);
+  return index;
+}
+
 }  // namespace
 
 std::vector<std::string> CheckpointOptions::problems() const {
@@ -150,20 +177,7 @@ Checkpoint::Checkpoint(const std::filesystem::path& folder) : folder_(folder) {
     throw InvalidInput(
         fmt::format("{} is no checkpoint: there is no such folder", folder.string()));
   }
-  const nlohmann::json json = parse_index(folder / "index.json");
-  auto index = std::make_shared<CheckpointIndex>();
-  index->step = json.at("step").get<std::int64_t>();
-  index->facts = json.at("facts");
-  std::map<std::string, std::vector<const SliceRecord*>> by_file;
-  for (const auto& record : json.at("slices")) {
-    SliceRecord slice = slice_from_json(record, (folder / "index.json").string());
-    require_whole_box(folder, slice);
-    const auto [place, is_new] = index->slices.emplace(slice.name, slice);
-    if (!is_new) corrupt(folder, fmt::format("covers '{}' more than once", slice.name));
-    by_file[slice.file].push_back(&place->second);
-  }
-  for (const auto& [file, slices] : by_file) require_file(folder / file, slices);
-  index_ = std::move(index);
+  index_ = read_index(folder);
 }
 
 std::int64_t Checkpoint::step() const { return index_->step; }

@@ -27,7 +27,6 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kAlignment = 64;          // of each tensor's bytes
 constexpr std::size_t kPieceBytes = 256 << 10;  // checksummed and written while in the cache
 constexpr int kNice = 10;                       // training comes first where they share a core
 
@@ -216,13 +215,14 @@ class CheckpointWriter::Impl {
       for (auto& record : nlohmann::json::parse(read_file(file)))
         slices.push_back(std::move(record));
     }
-    const nlohmann::json index{{"format", "shoal checkpoint"},
-                               {"version", kCheckpointVersion},
-                               {"written_by", kVersion},
-                               {"step", step_},
-                               {"ranks", size_},
-                               {"facts", facts_},
-                               {"slices", std::move(slices)}};
+    nlohmann::json index{{"format", "shoal checkpoint"},
+                         {"version", kCheckpointVersion},
+                         {"written_by", kVersion},
+                         {"step", step_},
+                         {"ranks", size_},
+                         {"facts", facts_},
+                         {"slices", std::move(slices)}};
+    index["crc32c"] = index_checksum(index);
     replace_file(folder_ / "index.json", index.dump(1) + "\n");
     std::error_code ignored;
     for (int rank = 0; rank < size_; ++rank) {
@@ -231,9 +231,12 @@ class CheckpointWriter::Impl {
     sync_folder(options_.path);
   }
 
+  // A later step's folder is from a run that was given up, for example because it is damaged: it
+  // does not count, or the one just written would have to go.
   void remove_oldest() {
     std::int64_t complete = 0;
     for (const auto& folder : step_folders(options_.path)) {
+      if (step_of_folder(folder) > step_) continue;
       if (!std::filesystem::exists(folder / "index.json")) continue;
       if (++complete > options_.keep) remove_folder(folder);
     }

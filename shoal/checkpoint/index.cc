@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "shoal/core/digest.h"
 #include "shoal/core/error.h"
 
 namespace shoal {
@@ -40,11 +42,21 @@ SliceRecord slice_from_json(const nlohmann::json& json, const std::string& sourc
     json.at("begin").get_to(slice.begin);
     json.at("end").get_to(slice.end);
     json.at("crc32c").get_to(slice.crc32c);
+    if (std::filesystem::path(slice.file).filename() != slice.file || slice.file == "..") {
+      throw Corrupt(fmt::format("{} names '{}', which is no file beside it", source, slice.file),
+                    source);
+    }
     return slice;
   } catch (const nlohmann::json::exception& error) {
     throw Corrupt(fmt::format("{} describes a slice in another form: {}", source, error.what()),
                   source);
   }
+}
+
+std::uint32_t index_checksum(nlohmann::json index) {
+  index.erase("crc32c");
+  const std::string text = index.dump();
+  return crc32c(std::as_bytes(std::span(text)));
 }
 
 std::filesystem::path step_folder(const std::filesystem::path& path, std::int64_t step) {

@@ -27,8 +27,11 @@ struct SliceRecord {
 constexpr int kCheckpointVersion = 1;
 
 nlohmann::json to_json(const SliceRecord& slice);
-// Throws Corrupt naming `source`.
+// Throws Corrupt naming `source`, also when the file is not one beside the index.
 SliceRecord slice_from_json(const nlohmann::json& json, const std::string& source);
+
+// CRC-32C of an index without its own field "crc32c".
+std::uint32_t index_checksum(nlohmann::json index);
 
 std::filesystem::path step_folder(const std::filesystem::path& path, std::int64_t step);
 // The step of a folder named step-NNNNNNNN, -1 for any other name.

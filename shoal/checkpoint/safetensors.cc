@@ -120,13 +120,16 @@ class HeaderReader {
     const auto type = type_of(value.at("dtype").get<std::string>());
     if (!type) refuse(fmt::format("gives '{}' the type {}", name, value.at("dtype").dump()));
     SafetensorsEntry entry{.name = name, .type = *type, .shape = {}, .begin = 0, .end = 0};
-    std::uint64_t bytes = size_of(*type);
+    if (!value.at("shape").is_array()) refuse(fmt::format("gives '{}' a bad shape", name));
+    std::int64_t bytes = static_cast<std::int64_t>(size_of(*type));
+    std::int64_t strides = bytes;  // an extent of 0 does not hide what overflows beside it
     for (const auto& extent : value.at("shape")) {
       if (!extent.is_number_unsigned()) refuse(fmt::format("gives '{}' a bad shape", name));
       const auto size = extent.get<std::uint64_t>();
-      if (__builtin_mul_overflow(bytes, size, &bytes)) {
+      if (__builtin_mul_overflow(strides, std::max<std::uint64_t>(size, 1), &strides)) {
         refuse(fmt::format("gives '{}' a shape beyond all memory", name));
       }
+      bytes *= static_cast<std::int64_t>(size);
       entry.shape.push_back(static_cast<std::int64_t>(size));
     }
     const auto& offsets = value.at("data_offsets");
@@ -136,7 +139,7 @@ class HeaderReader {
     }
     entry.begin = offsets[0].get<std::uint64_t>();
     entry.end = offsets[1].get<std::uint64_t>();
-    if (entry.begin > entry.end || entry.end - entry.begin != bytes) {
+    if (entry.begin > entry.end || entry.end - entry.begin != static_cast<std::uint64_t>(bytes)) {
       refuse(fmt::format("gives '{}' {} to {}, but its shape takes {} bytes", name, entry.begin,
                          entry.end, bytes));
     }
