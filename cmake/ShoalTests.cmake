@@ -1,5 +1,5 @@
 # Tests that span modules or look at the project as a whole. They live in tests/:
-#   checks/          layering, sizes, format, and that every test on disk is run
+#   checks/          layering, sizes, format, docs, and that every test on disk is run
 #   consumer/        a project of its own that finds the installed shoal
 #   <any>/*_test.cc  one program, linked with everything
 #   <any>/*_test.py  scripts; exit code 77 skips
@@ -16,6 +16,10 @@ shoal_script_test(check.size 60 ${Python3_EXECUTABLE} ${tests}/checks/size.py)
 shoal_script_test(check.format 120 ${tests}/checks/format.sh)
 shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
                   ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})
+
+if(TARGET shoal_command)
+  shoal_script_test(check.docs 60 ${tests}/checks/docs.sh ${CMAKE_BINARY_DIR}/bin/shoal)
+endif()
 
 if(NOT SHOAL_TORCH_FREE)
   file(GLOB program_tests CONFIGURE_DEPENDS ${tests}/*/*_test.cc)

@@ -17,7 +17,8 @@ struct BrokenInvariant : std::logic_error {
 
 inline void check(bool holds, std::string_view what,
                   const std::source_location& where = std::source_location::current()) {
-  if (!holds) [[unlikely]] broken_invariant(what, where);
+  if (!holds) [[unlikely]]
+    broken_invariant(what, where);
 }
 
 // Prints both values when they differ.

@@ -51,12 +51,13 @@ TEST(DataOptions, NameEveryFaultAtOnce) {
                           HasSubstr("data.prefetch is 0")));
 }
 
+struct Refusal {
+  std::function<void(DataOptions&)> change;
+  std::string fault;
+};
+
 TEST(DataOptions, RefuseEachImpossibleValue) {
-  struct Case {
-    std::function<void(DataOptions&)> change;
-    std::string fault;
-  };
-  const std::vector<Case> cases = {
+  const std::vector<Refusal> refusals = {
       {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\""},
       {[](auto& o) { o.csv.separator = ""; }, "data.separator is ''"},
       {[](auto& o) { o.csv.separator = "\""; }, "data.separator"},
@@ -107,7 +108,7 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
        },
        "data.test_size is -1"},
   };
-  for (const Case& one : cases) {
+  for (const Refusal& one : refusals) {
     DataOptions options;
     one.change(options);
     EXPECT_THAT(options.problems(), Contains(HasSubstr(one.fault)));

@@ -103,9 +103,12 @@ std::int64_t gradient_bytes_per_sample(const BlockFacts& block) {
 
 std::string_view name_of(ProgramKind kind) {
   switch (kind) {
-    case ProgramKind::train: return "train";
-    case ProgramKind::evaluate: return "evaluate";
-    case ProgramKind::predict: return "predict";
+    case ProgramKind::train:
+      return "train";
+    case ProgramKind::evaluate:
+      return "evaluate";
+    case ProgramKind::predict:
+      return "predict";
   }
   return "?";
 }

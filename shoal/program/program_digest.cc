@@ -1,7 +1,6 @@
-#include "shoal/core/digest.h"
-
 #include <nlohmann/json.hpp>
 
+#include "shoal/core/digest.h"
 #include "shoal/core/options.h"
 #include "shoal/program/program.h"
 

@@ -26,8 +26,8 @@ struct RunReport {
   double step_p50 = 0;            // seconds
   double step_p99 = 0;
   std::vector<double> step_seconds;  // one per step after the first
-  double start_seconds = 0;  // launch to the end of the first step
-  double share_compute = 0;  // of the training time of rank 0
+  double start_seconds = 0;          // launch to the end of the first step
+  double share_compute = 0;          // of the training time of rank 0
   double share_communication = 0;
   double share_data = 0;
   double share_other = 0;
