@@ -17,10 +17,6 @@ shoal_script_test(check.format 120 ${tests}/checks/format.sh)
 shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
                   ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})
 
-if(TARGET shoal_command)
-  shoal_script_test(check.docs 60 ${tests}/checks/docs.sh ${CMAKE_BINARY_DIR}/bin/shoal)
-endif()
-
 if(NOT SHOAL_TORCH_FREE)
   file(GLOB program_tests CONFIGURE_DEPENDS ${tests}/*/*_test.cc)
   if(program_tests)
