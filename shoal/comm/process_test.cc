@@ -214,6 +214,35 @@ TEST_P(ProcessWorld, ADeathIsNoticedWhileAGroupIsFormed) {
   EXPECT_EQ(processes_.end_of(ranks[0]), 42);
 }
 
+// A process that ends after its part is done is not taken for dead while the others go on.
+TEST_P(ProcessWorld, ARankMayEndWhileOthersStillExchange) {
+  const Pipe ended;
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.push_back(start_rank(rank, 3, [&](World& world) {
+      const auto group = world.form_group("all", {0, 1, 2}, soon());
+      group->barrier(soon());
+      std::int32_t value = world.rank();
+      const Buffer one = buffer(std::span(&value, 1));
+      if (world.rank() == 0) {
+        group->receive(one, 1, soon());
+        return value == 1 ? 0 : 1;
+      }
+      if (world.rank() == 1) {
+        ended.take();
+        // Longer than the others' look around takes.
+        std::this_thread::sleep_for(milliseconds(600));
+        group->send(one, 0, soon());
+      }
+      return 0;
+    }));
+  }
+  EXPECT_EQ(processes_.end_of(ranks[2]), 0);
+  ended.put(0);
+  EXPECT_EQ(processes_.end_of(ranks[1]), 0);
+  EXPECT_EQ(processes_.end_of(ranks[0]), 0);
+}
+
 std::vector<std::string> files_in(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

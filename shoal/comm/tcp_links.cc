@@ -172,8 +172,12 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round) {
   const auto limit = std::min(round.deadline.left(), kLookAround);
   const int ready = poll(entries_.data(), entries_.size(), static_cast<int>(limit.count()));
   if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed()) {
-    standing_.look_around(
-        place_of(round), [&] { return absent(exchange, round); }, round.deadline);
+    const auto left = [&](int peer) {
+      const Link& link = links_[peer];
+      return !link.open && link.farewell.call == static_cast<std::uint64_t>(Ending::left);
+    };
+    standing_.look_around(place_of(round), {[&] { return absent(exchange, round); }, left},
+                          round.deadline);
   }
 }
 

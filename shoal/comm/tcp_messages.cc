@@ -35,6 +35,8 @@ class TcpMessages::Message {
     return {fmt::format("{} rank {}", sends_ ? "send to" : "receive from", peer), number,
             spec_.name};
   }
+  // Whether this thread has the lock of what comes in from there.
+  bool holds(int other) const { return !sends_ && other == peer; }
   const int peer;
   const std::uint64_t number;
   const std::uint64_t call;
@@ -78,23 +80,23 @@ void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
     const Flow flow = outgoing.out.flush();
     if (outgoing.out.empty()) return;
     if (flow == Flow::moved) continue;
-    keep_from_all(message.place());
+    keep_from_all(message);
     if (flow == Flow::gone) standing_.fail_connection(message.place(), to, "has died");
     wait(outgoing.fd, POLLOUT, true, message);
   }
 }
 
-void TcpMessages::keep_from_all(const Place& place) {
+void TcpMessages::keep_from_all(const Message& message) {
   for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
     Incoming& incoming = incoming_[peer];
-    if (incoming.fd < 0) continue;
+    if (incoming.fd < 0 || message.holds(peer)) continue;
     // Whoever holds the lock is receiving from there.
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
     if (!lock) continue;
     keep_what_is_there(incoming);
     const auto left = static_cast<std::uint64_t>(Ending::left);
     if (!incoming.open && (incoming.died || incoming.farewell.call != left)) {
-      fail_closed(incoming, peer, place);
+      fail_closed(incoming, peer, message.place());
     }
   }
 }
@@ -237,10 +239,18 @@ void TcpMessages::wait(int fd, short events, bool watch_all, const Message& mess
   const bool someone_else =
       std::any_of(entries.begin() + 2, entries.end(),
                   [](const pollfd& entry) { return (entry.revents & POLLRDHUP) != 0; });
-  if (someone_else) keep_from_all(message.place());
+  if (someone_else) keep_from_all(message);
   if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed()) {
-    standing_.look_around(
-        message.place(), [&] { return std::vector<int>{message.peer}; }, message.deadline);
+    const auto left = [&](int peer) {
+      if (peer == message.peer) return true;  // its connection will tell
+      Incoming& incoming = incoming_[peer];
+      const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+      // Whoever holds the lock finds out by itself.
+      return !lock || (!incoming.open && !incoming.died &&
+                       incoming.farewell.call == static_cast<std::uint64_t>(Ending::left));
+    };
+    const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left};
+    standing_.look_around(message.place(), others, message.deadline);
   }
 }
 

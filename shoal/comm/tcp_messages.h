@@ -53,7 +53,7 @@ class TcpMessages {
 
   // Reads everything that is there into `kept`.
   void keep_what_is_there(Incoming& incoming);
-  void keep_from_all(const Place& place);
+  void keep_from_all(const Message& message);
   void read_frame(Incoming& incoming, std::byte* data, std::size_t bytes, const Message& message,
                   FrameHeader& header);
   void check_header(const FrameHeader& header, const Message& message, std::size_t bytes);

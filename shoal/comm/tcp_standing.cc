@@ -31,15 +31,15 @@ Deadline TcpStanding::farewell_deadline() const {
   return Deadline::after(std::chrono::milliseconds(in_peace ? 10000 : 300));
 }
 
-void TcpStanding::look_around(const Place& place, const std::function<std::vector<int>()>& absent,
-                              Deadline deadline) {
+void TcpStanding::look_around(const Place& place, const Others& others, Deadline deadline) {
   rethrow_if_spent();
   for (const int rank : spec_.dead()) {
-    // One that said farewell has its own error; a connection tells that better than its process.
+    // A process may end once its part is done, while others still wait for each other.
+    if (others.left_in_peace(rank)) continue;
     fail(Ending::peer_lost, rank, peer_gone(place, rank, "has died"));
   }
   if (!deadline.passed()) return;
-  const std::vector<int> ranks = absent();
+  const std::vector<int> ranks = others.absent();
   std::vector<int> present;
   for (int rank = 0; rank < spec_.size; ++rank) {
     if (std::find(ranks.begin(), ranks.end(), rank) == ranks.end()) present.push_back(rank);

@@ -48,10 +48,13 @@ class TcpStanding {
   // sent before; one that fails does not wait for those who may be the reason.
   Deadline farewell_deadline() const;
 
-  // Throws when a process of the group has died or the deadline has passed. `absent` says who has
-  // not come.
-  void look_around(const Place& place, const std::function<std::vector<int>()>& absent,
-                   Deadline deadline);
+  // What a wait asks the caller about the other ranks.
+  struct Others {
+    std::function<std::vector<int>()> absent;  // who has not come
+    std::function<bool(int)> left_in_peace;    // said farewell after its last call
+  };
+  // Throws when a process of the group has died or the deadline has passed.
+  void look_around(const Place& place, const Others& others, Deadline deadline);
   // Throws what a farewell, or a connection that ended without one, means for a call that still
   // needs the peer.
   [[noreturn]] void fail_without(const Place& place, int peer, const FrameHeader& farewell);

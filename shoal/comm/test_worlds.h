@@ -19,7 +19,8 @@
 
 namespace shoal::test {
 
-inline Deadline soon() { return Deadline::after(std::chrono::seconds(30)); }
+// Far beyond what a working test needs, also on a machine that others load and under sanitizers.
+inline Deadline soon() { return Deadline::after(std::chrono::seconds(90)); }
 
 // A hung thread cannot be unwound: after this long the program says so and ends.
 class Watchdog {
