@@ -60,7 +60,7 @@ def main():
         elif path.resolve() not in compiled:
             faults.append(f"{name}: is not compiled")
         else:
-            program = f"shoal_{module}_test" if module else "shoal_program_test"
+            program = f"shoal_{module}_test" if module else "shoal_whole_test"
             faults += faults_of_file(name, program, text, names)
     return sources.report("tests_run", faults)
 
