@@ -111,6 +111,9 @@ TEST(ChainOfModule, ModeFollowsTheContextAndRecomputingUpdatesNoStatistics) {
   EXPECT_TRUE(at::equal(mean, once));
   EXPECT_FALSE(at::equal(testing::run(*block, x, ForwardMode::evaluate), trained));
   EXPECT_TRUE(at::equal(mean, once));
+  // Training goes on after an evaluation.
+  EXPECT_TRUE(at::equal(testing::run(*block, x), trained));
+  EXPECT_FALSE(at::equal(mean, once));
 }
 
 nn::Sequential sequential() {
