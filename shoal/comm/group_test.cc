@@ -152,23 +152,33 @@ constexpr ElementType kTypes[] = {ElementType::float32,  ElementType::float64, E
                                   ElementType::boolean};
 
 TEST_P(EveryEngine, AllReduceAddsInThePromisedOrder) {
+  struct Case {
+    ElementType type;
+    ReduceOp op;
+    std::size_t elements;
+    Bytes expected;
+  };
+  std::vector<Case> cases;
   for (const ElementType type : kTypes) {
     for (const ReduceOp op : {ReduceOp::sum, ReduceOp::min, ReduceOp::max}) {
       for (const std::size_t elements : some_lengths(size())) {
         if (elements > 10007 && (op != ReduceOp::sum || size_of(type) == 8)) continue;
-        const Bytes expected = reduced(type, op, setting().algorithm, size(), elements);
-        with_group(size(), setting().options(), [&](Group& group) {
-          for (int repetition = 0; repetition < 2; ++repetition) {
-            Bytes values = input_of(type, elements, group.rank());
-            const Buffer all{values.data(), elements, type};
-            group.all_reduce({&all, 1}, op, soon());
-            ASSERT_TRUE(values == expected)
-                << name_of(type) << " x " << elements << " on rank " << group.rank();
-          }
-        });
+        cases.push_back(
+            {type, op, elements, reduced(type, op, setting().algorithm, size(), elements)});
       }
     }
   }
+  with_group(size(), setting().options(), [&](Group& group) {
+    for (const Case& one : cases) {
+      for (int repetition = 0; repetition < 2; ++repetition) {
+        Bytes values = input_of(one.type, one.elements, group.rank());
+        const Buffer all{values.data(), one.elements, one.type};
+        group.all_reduce({&all, 1}, one.op, soon());
+        ASSERT_TRUE(values == one.expected)
+            << name_of(one.type) << " x " << one.elements << " on rank " << group.rank();
+      }
+    }
+  });
 }
 
 TEST_P(EveryEngine, AllReduceTakesSeveralPartsAsOneVector) {
