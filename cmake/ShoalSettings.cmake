@@ -19,7 +19,6 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # installed programs find LibTorch where it was built
 
 # -fPIC for programs too, where CMake would write -fPIE: a precompiled header fits only files that
 # are compiled in the same way, and all torch modules and their tests share one.
@@ -58,6 +57,11 @@ if(TORCH_PREFIX)
   list(PREPEND CMAKE_PREFIX_PATH ${TORCH_PREFIX})
 endif()
 include(ShoalDependencies)
+# Installed programs find LibTorch where it is now. (CMake's own INSTALL_RPATH_USE_LINK_PATH leaves out
+# folders below the source tree, where .venv is.)
+if(NOT SHOAL_TORCH_FREE)
+  set(CMAKE_INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
+endif()
 find_package(Python3 COMPONENTS Interpreter)
 
 # What every module sees. toml++ is header only here: two files read TOML.
