@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shoal/core/error.h"
+#include "shoal/tensor/torch_errors.h"
 
 namespace shoal {
 namespace {
@@ -22,8 +23,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 int report_torch_error(const c10::Error& error, std::ostream& err) {
   const std::string text = first_line(error.what_without_backtrace());
-  const bool memory = text.find("not enough memory") != std::string::npos;
-  if (memory) {
+  if (is_out_of_memory(error)) {
     return fail(err, "out of memory: " + text + ": use a smaller [train] batch or [recompute]",
                 kMemory);
   }

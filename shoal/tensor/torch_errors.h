@@ -1,0 +1,16 @@
+// What an exception of LibTorch means.
+#pragma once
+
+#include <c10/util/Exception.h>
+
+#include <string_view>
+
+namespace shoal {
+
+// LibTorch's CPU allocator has no exception type of its own for this.
+inline bool is_out_of_memory(const c10::Error& error) {
+  const std::string_view text = error.what_without_backtrace();
+  return text.find("not enough memory") != std::string_view::npos;
+}
+
+}  // namespace shoal
