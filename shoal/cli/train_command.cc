@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
+#include <string>
 
 #include "shoal/cli/commands.h"
 #include "shoal/cli/console_observer.h"
@@ -112,11 +112,11 @@ PreparedJob prepare_job(const WorkerRun& run, const Job& job, int workers) {
 
 std::int64_t seed_of_rank_0(World& world, std::int64_t seed, const CommOptions& options) {
   const Deadline deadline = Deadline::after_seconds(options.join_seconds);
-  std::vector<int> everybody(static_cast<std::size_t>(world.size()));
-  std::iota(everybody.begin(), everybody.end(), 0);
-  const auto group = world.form_group("seed", everybody, deadline);
-  group->broadcast(buffer(std::span(&seed, 1)), 0, deadline);
-  return seed;
+  if (world.rank() == 0) {
+    world.store().set("seed", std::to_string(seed), deadline);
+    return seed;
+  }
+  return std::stoll(world.store().get("seed", deadline));
 }
 
 // This process is one of several workers.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "shoal/comm/across_ranks.h"
 #include "shoal/core/check.h"
 #include "shoal/core/digest.h"
 #include "shoal/core/error.h"
@@ -142,18 +143,13 @@ class Executor::Impl {
   }
 
   void require_equal_programs() {
-    std::uint64_t own = name_hash(programs_.digest());
-    std::vector<std::int64_t> of_all(static_cast<std::size_t>(world_.size()));
-    const auto mine = static_cast<std::int64_t>(own);
-    world_group_->all_gather(buffer(std::span<const std::int64_t>(&mine, 1)),
-                             buffer(std::span(of_all)), join_deadline(world_));
-    for (int rank = 0; rank < world_.size(); ++rank) {
-      if (of_all[static_cast<std::size_t>(rank)] == of_all[0]) continue;
-      throw InvalidInput(fmt::format(
-          "rank {} has another job, plan or build than rank 0: start all workers with the same "
-          "command, job file and version",
-          rank));
-    }
+    const auto rank =
+        rank_that_differs(*world_group_, name_hash(programs_.digest()), join_deadline(world_));
+    if (!rank) return;
+    throw InvalidInput(fmt::format(
+        "rank {} has another job, plan or build than rank 0: start all workers with the same "
+        "command, job file and version",
+        *rank));
   }
 
   bool has_thread(const Program& program, const Lane& lane) const {

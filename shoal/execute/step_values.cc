@@ -51,7 +51,6 @@ void StepValues::clear() {
   for (auto& micro_batch : micro_batches_) micro_batch = {};
   loss_sum = weight = correct = 0;
   agreed = {};
-  prediction.reset();
 }
 
 void cut_into_micro_batches(StepBatch batch, StepValues& values) {

@@ -41,7 +41,6 @@ class StepValues {
   double weight = 0;
   double correct = 0;
   Agreement agreed;
-  at::Tensor prediction;
 
  private:
   std::map<Value, Activations> activations_;  // activations and their gradients

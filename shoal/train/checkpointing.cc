@@ -2,24 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "shoal/comm/across_ranks.h"
 #include "shoal/core/error.h"
 #include "shoal/train/weights_digest.h"
 
 namespace shoal {
-namespace {
-
-// Sends a text of rank 0 to all.
-std::string from_rank_0(Group& world, std::string text, Deadline deadline) {
-  auto size = static_cast<std::int64_t>(text.size());
-  world.broadcast(buffer(std::span(&size, 1)), 0, deadline);
-  std::vector<std::uint8_t> bytes(text.begin(), text.end());
-  bytes.resize(static_cast<std::size_t>(size));
-  world.broadcast(buffer(std::span(bytes)), 0, deadline);
-  return {bytes.begin(), bytes.end()};
-}
-
-}  // namespace
-
 void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>& tensors) {
   try {
     checkpoint.load(tensors);
@@ -88,7 +75,7 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::strin
     skipped = std::move(found.skipped);
     if (found.newest) newest = found.newest->string();
   }
-  folder = from_rank_0(world_, std::move(newest), deadline());
+  folder = text_of_rank_0(world_, newest, deadline());
   if (folder.empty()) return 0;
   const Checkpoint checkpoint(folder);
   require_none(resume_problems(prepared_.job, checkpoint.facts().at("job")));
@@ -108,7 +95,7 @@ void Checkpointing::require_new_folder() {
       newest = found->string();
     }
   }
-  newest = from_rank_0(world_, std::move(newest), deadline());
+  newest = text_of_rank_0(world_, newest, deadline());
   if (newest.empty()) return;
   throw InvalidInput(
       fmt::format("[checkpoint] path holds a run already (up to {}): go on from it with --resume, "

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "shoal/comm/across_ranks.h"
 #include "shoal/core/cores.h"
 #include "shoal/core/digest.h"
 #include "shoal/core/error.h"
@@ -148,17 +149,13 @@ class Trainer::Impl {
     Job job = prepared_.job;
     const nlohmann::json tables = to_json(job.tables());
     const nlohmann::json same{tables.at(""), tables.at("train")};
-    const auto own = static_cast<std::int64_t>(name_hash(same.dump()));
-    std::vector<std::int64_t> of_all(static_cast<std::size_t>(world_.size()));
-    executor_.world_group().all_gather(buffer(std::span<const std::int64_t>(&own, 1)),
-                                       buffer(std::span(of_all)), deadline());
-    for (std::size_t rank = 1; rank < of_all.size(); ++rank) {
-      if (of_all[rank] == of_all[0]) continue;
-      throw InvalidInput(
-          fmt::format("rank {} has another seed or [train] table than rank 0: start all workers "
-                      "with the same job",
-                      rank));
-    }
+    const auto rank =
+        rank_that_differs(executor_.world_group(), name_hash(same.dump()), deadline());
+    if (!rank) return;
+    throw InvalidInput(
+        fmt::format("rank {} has another seed or [train] table than rank 0: start all workers "
+                    "with the same job",
+                    *rank));
   }
 
   ExecutorOptions executor_options() const {

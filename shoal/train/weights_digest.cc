@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "shoal/comm/across_ranks.h"
 #include "shoal/core/check.h"
 #include "shoal/core/digest.h"
 #include "shoal/tensor/element_types.h"
@@ -88,10 +89,7 @@ std::string weights_sha256(Group& world, const Programs& programs, const RankMod
     if (owner != 0) world.receive(buffer_of(tensor), owner, deadline);
     all.add(bytes_of(tensor));
   }
-  std::string hex = all.hex();
-  std::vector<std::uint8_t> text(hex.begin(), hex.end());
-  world.broadcast(buffer(std::span(text)), 0, deadline);
-  return {text.begin(), text.end()};
+  return text_of_rank_0(world, all.hex(), deadline);
 }
 
 }  // namespace shoal
