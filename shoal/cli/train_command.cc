@@ -105,9 +105,8 @@ void settle(const Job& job, int local_rank, int local_size) {
   configure_torch(job.execute.threads);
 }
 
-PreparedJob prepare_job(const WorkerRun& run, const Job& job, int workers) {
-  return prepare(job, workers,
-                 {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs});
+PrepareOptions prepare_options(const WorkerRun& run) {
+  return {.facts_file = run.arguments.facts, .programs_file = run.arguments.programs};
 }
 
 std::int64_t seed_of_rank_0(World& world, std::int64_t seed, const CommOptions& options) {
@@ -121,20 +120,28 @@ std::int64_t seed_of_rank_0(World& world, std::int64_t seed, const CommOptions& 
 
 // This process is one of several workers.
 int train_as_worker(WorkerRun& run, const WorkerPlace& place) {
+  // The data is read beside all that follows; before this thread is bound to its cores.
+  std::optional<JobPreparation> preparation(std::in_place, run.job, place.size,
+                                            prepare_options(run));
   settle(run.job, place.local_rank, place.local_size);
-  PreparedJob prepared = prepare_job(run, run.job, place.size);
-  const LaunchedWorld joined = join_launched_world(place, run.job.comm, connect_torch_store);
+  preparation->compile_programs();
+  LaunchedWorld joined;
   // Workers begin equal, whatever seed each was started with.
   Job job = run.job;
-  job.seed = seed_of_rank_0(*joined.world, run.job.seed, run.job.comm);
-  if (job.seed != run.job.seed) prepared = prepare_job(run, job, place.size);
+  preparation->while_reading([&] {
+    joined = join_launched_world(place, run.job.comm, connect_torch_store);
+    job.seed = seed_of_rank_0(*joined.world, run.job.seed, run.job.comm);
+  });
+  if (job.seed != run.job.seed) preparation.emplace(job, place.size, prepare_options(run));
+  const PreparedJob prepared = preparation->finish();
   return train_in_world(*joined.world, run, prepared);
 }
 
 // This process is all workers, each a thread.
 int train_as_threads(WorkerRun& run, int workers) {
+  JobPreparation preparation(run.job, workers, prepare_options(run));
   configure_torch(run.job.execute.threads);
-  const PreparedJob prepared = prepare_job(run, run.job, workers);
+  const PreparedJob prepared = preparation.finish();
   std::atomic<int> code{kOk};
   const std::vector<int> cores = allowed_cores();
   run_ranks(workers, run.job.comm, [&](World& world) {

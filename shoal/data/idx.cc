@@ -144,13 +144,10 @@ std::vector<std::int64_t> read_labels(const std::filesystem::path& path, std::in
   return labels;
 }
 
-}  // namespace
+IdxRole images_role() { return {.name = "images", .least_dimensions = 2, .most_dimensions = 4}; }
 
-IdxArray read_idx(const std::filesystem::path& path, const IdxRole& role, std::stop_token stop) {
-  return read_idx(*open_source(path, std::move(stop)), role);
-}
-
-IdxArray read_idx(ByteSource& source, const IdxRole& role) {
+// Everything but the values.
+IdxArray read_header(ByteSource& source, const IdxRole& role) {
   Magic magic{};
   source.read_exactly(std::as_writable_bytes(std::span(magic)), "IDX magic");
   IdxArray array;
@@ -161,6 +158,24 @@ IdxArray read_idx(ByteSource& source, const IdxRole& role) {
     array.shape.push_back(big_endian(size.data()));
   }
   array.header_bytes = 4 + 4 * std::int64_t{magic[3]};
+  return array;
+}
+
+// Pictures without channels have one.
+std::vector<std::int64_t> sample_shape_of(const IdxArray& images) {
+  std::vector<std::int64_t> shape(images.shape.begin() + 1, images.shape.end());
+  if (shape.size() == 2) shape.insert(shape.begin(), 1);
+  return shape;
+}
+
+}  // namespace
+
+IdxArray read_idx(const std::filesystem::path& path, const IdxRole& role, std::stop_token stop) {
+  return read_idx(*open_source(path, std::move(stop)), role);
+}
+
+IdxArray read_idx(ByteSource& source, const IdxRole& role) {
+  IdxArray array = read_header(source, role);
   array.values.resize(checked_size(array, source));
   source.read_exactly(array.values.bytes(), "IDX values");
   source.expect_end(fmt::format("{} values", fmt::join(array.shape, " x ")));
@@ -172,8 +187,7 @@ Samples read_idx_samples(const std::filesystem::path& images, const std::filesys
                          std::int64_t classes, std::stop_token stop) {
   Samples samples;
   samples.labels = read_labels(labels, classes, stop);
-  IdxArray array = read_idx(images, {.name = "images", .least_dimensions = 2, .most_dimensions = 4},
-                            std::move(stop));
+  IdxArray array = read_idx(images, images_role(), std::move(stop));
   samples.count = array.shape[0];
   if (samples.count != static_cast<std::int64_t>(samples.labels.size())) {
     throw InvalidInput(
@@ -181,8 +195,7 @@ Samples read_idx_samples(const std::filesystem::path& images, const std::filesys
                     "together",
                     images.string(), samples.count, labels.string(), samples.labels.size()));
   }
-  samples.shape.assign(array.shape.begin() + 1, array.shape.end());
-  if (samples.shape.size() == 2) samples.shape.insert(samples.shape.begin(), 1);
+  samples.shape = sample_shape_of(array);
   samples.classes =
       classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
   if (array.type == ElementType::uint8 || array.type == ElementType::float32) {
@@ -195,6 +208,13 @@ Samples read_idx_samples(const std::filesystem::path& images, const std::filesys
     convert_values<float>(array, samples.values.as<float>());
   }
   return samples;
+}
+
+std::vector<std::int64_t> read_idx_sample_shape(const std::filesystem::path& images) {
+  const auto source = open_source(images);
+  const IdxArray header = read_header(*source, images_role());
+  (void)checked_size(header, *source);
+  return sample_shape_of(header);
 }
 
 std::filesystem::path find_idx_file(const std::filesystem::path& folder,

@@ -44,6 +44,9 @@ IdxArray read_idx(ByteSource& source, const IdxRole& role);  // `source` at its 
 Samples read_idx_samples(const std::filesystem::path& images, const std::filesystem::path& labels,
                          std::int64_t classes, std::stop_token stop = {});
 
+// Shape of the samples of a picture file, from its header alone. Throws as read_idx.
+std::vector<std::int64_t> read_idx_sample_shape(const std::filesystem::path& images);
+
 // The file in `folder` whose name begins with one of `prefixes` ("train-images"); a plain file is
 // preferred to the same name with .gz. Throws InvalidInput for none, or several different ones.
 std::filesystem::path find_idx_file(const std::filesystem::path& folder,

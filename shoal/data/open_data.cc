@@ -27,10 +27,17 @@ std::string part_name(const DataOptions& options, std::string_view part) {
   return fmt::format("{}, {} part", name_of(options.name), part);
 }
 
+std::filesystem::path idx_folder(const DataOptions& options) {
+  return options.path.empty() ? kFashionMnistFolder : options.path;
+}
+
+constexpr const char* kTrainImages = "train-images";
+constexpr std::int64_t kFashionClasses = 10;
+
 Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
-  const std::filesystem::path folder = options.path.empty() ? kFashionMnistFolder : options.path;
+  const std::filesystem::path folder = idx_folder(options);
   Files files;
-  files.train = read_idx_samples(find_idx_file(folder, {"train-images"}),
+  files.train = read_idx_samples(find_idx_file(folder, {kTrainImages}),
                                  find_idx_file(folder, {"train-labels"}), classes, stop);
   const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
   files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
@@ -48,7 +55,7 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::sto
 Files read_fashion_mnist(const DataOptions& options, std::stop_token stop) {
   Files files;
   try {
-    files = read_idx_folder(options, 10, std::move(stop));
+    files = read_idx_folder(options, kFashionClasses, std::move(stop));
   } catch (const InvalidInput& error) {
     throw InvalidInput(
         fmt::format("{}: install the package dataset-fashion-mnist, or set "
@@ -136,16 +143,18 @@ std::shared_ptr<const Dataset> part_of_whole(const DataOptions& options, std::st
   return std::make_shared<Subset>(part_name(options, part), whole, std::move(rows));
 }
 
+std::int64_t random_classes(const DataOptions& options) {
+  if (options.csv.task != LearningTask::classification) return 0;
+  return options.classes > 0 ? options.classes : 10;
+}
+
 DataSplits open_random(const DataOptions& options, std::uint64_t seed) {
-  const bool classification = options.csv.task == LearningTask::classification;
   RandomDatasetOptions random{.name = part_name(options, "training"),
                               .part = "train",
                               .seed = seed,
                               .size = options.size,
                               .sample_shape = options.shape,
-                              .classes = !classification       ? 0
-                                         : options.classes > 0 ? options.classes
-                                                               : 10};
+                              .classes = random_classes(options)};
   DataSplits splits;
   splits.train = std::make_shared<RandomDataset>(random);
   random.name = part_name(options, "test");
@@ -203,6 +212,32 @@ DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataS
           .end = std::chrono::steady_clock::now()});
   }
   return splits;
+}
+
+std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
+  const auto of_images = [&](std::int64_t classes) -> std::optional<SampleForm> {
+    try {
+      const auto images = find_idx_file(idx_folder(options), {kTrainImages});
+      return SampleForm{.shape = read_idx_sample_shape(images), .classes = classes};
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  };
+  if (!options.problems().empty()) return std::nullopt;
+  switch (options.name) {
+    case DataName::random:
+      return SampleForm{.shape = options.shape, .classes = random_classes(options)};
+    case DataName::fashion_mnist:
+      return of_images(kFashionClasses);
+    case DataName::idx:
+      if (options.classes > 0) return of_images(options.classes);
+      return std::nullopt;  // the largest label tells
+    case DataName::cifar10:
+    case DataName::cifar100:
+    case DataName::csv:
+      break;
+  }
+  return std::nullopt;
 }
 
 DataOpening::DataOpening(DataOptions options, std::uint64_t seed, DataSpanSink sink)

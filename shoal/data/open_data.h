@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "shoal/core/deadline.h"
 #include "shoal/data/data_options.h"
@@ -34,6 +35,17 @@ struct DataSplits {
 // together, Corrupt for damaged ones, Cancelled after a stop (within a few ms while reading).
 DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataSpanSink& sink = {},
                      std::stop_token stop = {});
+
+// What a model has to know of the data to be built.
+struct SampleForm {
+  std::vector<std::int64_t> shape;  // {1, 28, 28}; channels first
+  std::int64_t classes = 0;         // 0: regression
+};
+
+// The form of what open_data would give, in a millisecond: from the options, or from the beginning
+// of a file. None where only the whole content tells, and where the files are faulty: open_data
+// says what is wrong with them. Throws nothing else.
+std::optional<SampleForm> sample_form_ahead(const DataOptions& options);
 
 // Where Debian's package dataset-fashion-mnist puts its files.
 inline constexpr const char* kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";

@@ -67,6 +67,40 @@ TEST_F(OpenDataTest, OpensAnIdxFolder) {
             "idx: 20 training, 0 validation and 5 test samples of 1x2x2, 3 classes");
 }
 
+TEST_F(OpenDataTest, KnowsTheFormOfPicturesFromTheirHeader) {
+  idx_.classes = 3;
+  const auto ahead = sample_form_ahead(idx_);
+  ASSERT_TRUE(ahead.has_value());
+  EXPECT_EQ(ahead->shape, open_data(idx_, 1).train->sample_shape());
+  EXPECT_EQ(ahead->classes, 3);
+  folder_.write("train-images-idx3-ubyte", mnist_like(20).substr(0, 15));
+  EXPECT_FALSE(sample_form_ahead(idx_).has_value()) << "a cut header";
+  folder_.write("train-images-idx3-ubyte", "not IDX at all");
+  EXPECT_FALSE(sample_form_ahead(idx_).has_value()) << "another kind of file";
+  idx_.path = "/absent";
+  EXPECT_FALSE(sample_form_ahead(idx_).has_value()) << "no folder";
+}
+
+TEST_F(OpenDataTest, KnowsNoFormAheadWhereTheWholeContentTells) {
+  EXPECT_FALSE(sample_form_ahead(idx_).has_value()) << "the largest label is the last class";
+  EXPECT_FALSE(sample_form_ahead(csv("1,2,0\n3,4,1\n")).has_value());
+}
+
+TEST_F(OpenDataTest, KnowsTheFormOfRandomSamplesFromTheOptions) {
+  DataOptions random;
+  random.name = DataName::random;
+  random.shape = {3, 5};
+  for (const std::int64_t classes : {0, 4}) {
+    random.classes = classes;
+    const auto ahead = sample_form_ahead(random);
+    ASSERT_TRUE(ahead.has_value());
+    EXPECT_THAT(ahead->shape, ElementsAre(3, 5));
+    EXPECT_EQ(ahead->classes, open_data(random, 1).train->classes());
+  }
+  random.csv.task = LearningTask::regression;
+  EXPECT_EQ(sample_form_ahead(random)->classes, 0);
+}
+
 TEST_F(OpenDataTest, NormalisesByTheTrainingSamplesOnly) {
   idx_.validation = 5;
   const DataSplits splits = open_data(idx_, 1);

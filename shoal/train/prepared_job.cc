@@ -41,11 +41,21 @@ void replace_programs(Programs& programs, const std::string& path) {
   for (auto& [name, by_rank] : edited) programs.named[name] = std::move(by_rank);
 }
 
-std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const Dataset& train,
+// Refuses a job that cannot be planned before any of its data is read.
+int planned(const Job& job, int workers) {
+  (void)job.plan(workers);
+  return workers;
+}
+
+SampleForm form_of(const Dataset& set) {
+  return {.shape = set.sample_shape(), .classes = set.classes()};
+}
+
+std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const SampleForm& form,
                                        const Chain& chain, const PrepareOptions& options) {
   const at::ScalarType type = parameter_type(job.train.precision);
   const std::vector<ActivationFacts> input{{.name = "x",
-                                            .sample_shape = train.sample_shape(),
+                                            .sample_shape = form.shape,
                                             .type = element_type(type),
                                             .differentiable = false}};
   return record_facts(chain, input,
@@ -53,6 +63,18 @@ std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const D
                        .autocast_bf16 = job.train.precision == Precision::bf16,
                        .measure_costs = options.measure_costs,
                        .cost_samples = plan.largest_micro_batch()});
+}
+
+Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, int workers,
+                  const PrepareOptions& options) {
+  const Plan plan = job.plan(workers);
+  const std::vector<BlockFacts> facts =
+      options.facts_file.empty()
+          ? measured_facts(job, plan, form, chain, options)
+          : facts_from_json(read_json(options.facts_file), options.facts_file);
+  Programs programs = compile(facts, plan);
+  if (!options.programs_file.empty()) replace_programs(programs, options.programs_file);
+  return programs;
 }
 
 }  // namespace
@@ -74,35 +96,61 @@ std::int64_t parameter_count(const std::vector<BlockFacts>& blocks) {
   return count;
 }
 
+JobPreparation::JobPreparation(const Job& job, int workers, const PrepareOptions& options)
+    : job_(job),
+      workers_(planned(job, workers)),
+      options_(options),
+      opening_(job.data, static_cast<std::uint64_t>(job.seed),
+               [this](const DataSpan& span) { spans_.push_back(span); }) {}
+
+void JobPreparation::wait_for_data() {
+  // How long reading takes is for the disk to say: a limit would refuse large files.
+  if (!data_) data_ = opening_.take(Deadline::never());
+}
+
+void JobPreparation::compile_programs() {
+  while_reading([&] {
+    form_ = sample_form_ahead(job_.data);
+    if (!form_) {
+      wait_for_data();
+      form_ = form_of(*data_->train);
+    }
+    chain_ = make_chain(
+        job_.model,
+        {.sample_shape = form_->shape, .classes = static_cast<int>(form_->classes), .targets = 1});
+    programs_ = compiled(job_, *form_, *chain_, workers_, options_);
+  });
+}
+
+PreparedJob JobPreparation::finish() {
+  if (!programs_) compile_programs();
+  wait_for_data();
+  const SampleForm form = form_of(*data_->train);
+  if (form.shape != form_->shape || form.classes != form_->classes) {
+    throw InvalidInput(
+        fmt::format("{}: the files changed while they were read: start again when they are "
+                    "complete",
+                    data_->train->name()));
+  }
+  return {.job = job_,
+          .data = std::move(*data_),
+          .chain = std::move(*chain_),
+          .programs = std::move(*programs_),
+          .data_spans = std::move(spans_)};
+}
+
 PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) {
-  (void)job.plan(workers);  // refused before the data is read
-  std::vector<DataSpan> spans;
-  DataSplits data = open_data(job.data, static_cast<std::uint64_t>(job.seed),
-                              [&](const DataSpan& span) { spans.push_back(span); });
-  Chain chain = make_chain(job.model, {.sample_shape = data.train->sample_shape(),
-                                       .classes = static_cast<int>(data.train->classes()),
-                                       .targets = 1});
-  PreparedJob prepared = prepare(job, std::move(data), std::move(chain), workers, options);
-  prepared.data_spans = std::move(spans);
-  return prepared;
+  return JobPreparation(job, workers, options).finish();
 }
 
 PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
-  const Plan plan = job.plan(workers);
-  const std::vector<BlockFacts> facts =
-      options.facts_file.empty()
-          ? measured_facts(job, plan, *data.train, chain, options)
-          : facts_from_json(read_json(options.facts_file), options.facts_file);
-  PreparedJob prepared{.job = job,
-                       .data = std::move(data),
-                       .chain = std::move(chain),
-                       .programs = compile(facts, plan),
-                       .data_spans = {}};
-  if (!options.programs_file.empty()) {
-    replace_programs(prepared.programs, options.programs_file);
-  }
-  return prepared;
+  Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
+  return {.job = job,
+          .data = std::move(data),
+          .chain = std::move(chain),
+          .programs = std::move(programs),
+          .data_spans = {}};
 }
 
 }  // namespace shoal

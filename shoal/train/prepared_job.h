@@ -26,6 +26,48 @@ struct PreparedJob {
   std::vector<DataSpan> data_spans;  // what opening the data took
 };
 
+// Reads the data on a thread of its own while everything else of a start goes on: forming the
+// model's programs, and whatever while_reading() is given. A fault of the data is thrown before any
+// other, as if it had been read first. Used by one thread; no thread outlives it.
+class JobPreparation {
+ public:
+  // Throws InvalidInput when the job cannot be planned for `workers`, then begins to read. The
+  // thread that reads may use the cores that the calling one may use now.
+  JobPreparation(const Job& job, int workers, const PrepareOptions& options = {});
+
+  // Chain, facts and programs. Needs the data only where their form is not known ahead.
+  // Throws as prepare() does.
+  void compile_programs();
+
+  // What `work` returns. When it throws, a fault of the data goes first: with a peer's departure it
+  // is most likely what that peer has found too.
+  template <typename Work>
+  auto while_reading(Work work) {
+    try {
+      return work();
+    } catch (...) {
+      wait_for_data();
+      throw;
+    }
+  }
+
+  // The rest, with the data; once. Blocks until the files are read. Throws as prepare() does.
+  PreparedJob finish();
+
+ private:
+  void wait_for_data();
+
+  Job job_;
+  int workers_;
+  PrepareOptions options_;
+  std::vector<DataSpan> spans_;  // filled by the thread that reads, until its data is taken
+  std::optional<SampleForm> form_;
+  std::optional<DataSplits> data_;
+  std::optional<Chain> chain_;
+  std::optional<Programs> programs_;
+  DataOpening opening_;  // last: its thread uses spans_
+};
+
 // Throws InvalidInput with every fault of job, data, model and plan; Corrupt for damaged data.
 // Starts no worker and no communication.
 PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options = {});
