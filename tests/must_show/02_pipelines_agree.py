@@ -3,8 +3,9 @@
 import json
 
 from gradients import first_gradient, gap, weights_after_one_step
-from support import (TEMPORARY, check, check_losses_agree, fail, finished, shoal, small_job, train,
-                     train_all)
+from rounding import Spread
+from support import (TEMPORARY, check, check_losses_agree, fail, finished, shoal, small_job,
+                     together, train, train_all)
 
 WAIT = 250  # ms that a block sleeps, forward and backward
 BLOCKS = [["flatten", {"linear": 48}], "tanh", {"dropout": 0.25}, {"linear": 32}, "relu",
@@ -19,28 +20,48 @@ def workers_of(mesh):
     return count
 
 
+def pipeline_jobs(precision, schedule):
+    """[(mesh, job), ...]"""
+    return [(mesh, small_job(f"{precision}-{schedule}-{i}", model={"layers": BLOCKS},
+                             train={"precision": precision}, parallel={"mesh": mesh},
+                             pipeline={"microbatches": 3, "schedule": schedule}))
+            for i, mesh in enumerate(MESHES)]
+
+
+def reports_of(jobs):
+    return train_all([((job, workers_of(mesh)), {}) for mesh, job in jobs])
+
+
+def agree_in_fp64(schedule, alone):
+    jobs = pipeline_jobs("fp64", schedule)
+    for (mesh, _), report in zip(jobs, reports_of(jobs)):
+        check(report["mesh"] == mesh and len(report["loss"]) == 20,
+              f"the report names the mesh {mesh}, 20 steps, weights bit-equal where they are held")
+        check_losses_agree(alone, report, 1e-9,
+                           f"{mesh}, {schedule}, 3 micro-batches, fp64, and one worker")
+
+
+def agree_in_fp32(schedule, start, gradient, spread):
+    jobs = pipeline_jobs("fp32", schedule)
+    gradients = together([lambda mesh=mesh, job=job: first_gradient(job, workers_of(mesh), start)
+                          for mesh, job in jobs])
+    for (mesh, _), other, report in zip(jobs, gradients, reports_of(jobs)):
+        difference = gap(gradient, other)
+        check(difference <= 1e-5,
+              f"{mesh}, {schedule}, fp32: first gradients differ by {difference:.1e}")
+        spread.check_losses(report, f"{mesh}, {schedule}")
+
+
 def meshes_agree():
-    def jobs_of(precision, steps):
-        return [small_job(f"{precision}-{i}", model={"layers": BLOCKS},
-                          train={"precision": precision, "steps": steps},
-                          parallel={"mesh": mesh},
-                          pipeline={"microbatches": 3, "schedule": "gpipe"})
-                for i, mesh in enumerate(MESHES)]
-
-    plain = train(small_job("plain", model={"layers": BLOCKS}, train={"precision": "fp64"}))
-    reports = train_all([((job, workers_of(mesh)), {})
-                         for job, mesh in zip(jobs_of("fp64", 20), MESHES)])
-    for mesh, report in zip(MESHES, reports):
-        check(report["mesh"] == mesh, f"the report names the mesh {mesh}")
-        check_losses_agree(plain, report, 1e-9,
-                           f"{mesh}, 3 micro-batches, fp64, and one worker")
-
-    single = small_job("single", model={"layers": BLOCKS})
+    model = {"layers": BLOCKS}
+    alone = train(small_job("alone-fp64", model=model, train={"precision": "fp64"}))
+    single = small_job("alone-fp32", model=model)
     start = weights_after_one_step(single, 1, 1e-30)
     gradient = first_gradient(single, 1, start)
-    for job, mesh in zip(jobs_of("fp32", 20), MESHES):
-        difference = gap(gradient, first_gradient(job, workers_of(mesh), start))
-        check(difference <= 1e-5, f"{mesh}, fp32: first gradients differ by {difference:.1e}")
+    spread = Spread("chain of 6 blocks", single, train(single))
+    for schedule in ("gpipe", "vanilla"):
+        agree_in_fp64(schedule, alone)
+        agree_in_fp32(schedule, start, gradient, spread)
 
 
 def spans(trace, step, kinds):
