@@ -44,11 +44,10 @@ struct LinearFact {
   friend bool operator==(const LinearFact&, const LinearFact&) = default;
 };
 
-// Work of one call, per resource. Seconds of exclusive use, except link: bytes.
+// Work of one call in seconds. What a block moves through memory is in its core's time.
 struct WorkFacts {
-  LinearFact core = {};    // a core computes
-  LinearFact memory = {};  // bytes through the memory bus of the host
-  LinearFact wait = {};    // passes by itself: sleeping, a remote service; never shared
+  LinearFact core = {};  // a core computes
+  LinearFact wait = {};  // passes by itself: sleeping, a remote service; never shared
   friend bool operator==(const WorkFacts&, const WorkFacts&) = default;
 };
 

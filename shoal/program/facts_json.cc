@@ -21,8 +21,7 @@ Ordered written(const LinearFact& fact) {
 }
 
 Ordered written(const WorkFacts& work) {
-  return {
-      {"core", written(work.core)}, {"memory", written(work.memory)}, {"wait", written(work.wait)}};
+  return {{"core", written(work.core)}, {"wait", written(work.wait)}};
 }
 
 Ordered written(const ParameterFacts& parameter) {
@@ -91,7 +90,6 @@ LinearFact read_linear(const json& value, const std::string& where) {
 WorkFacts read_work(const json& value, const std::string& where) {
   JsonFields fields(value, where);
   const WorkFacts work{.core = read_linear(fields.object("core"), where + ", core"),
-                       .memory = read_linear(fields.object("memory"), where + ", memory"),
                        .wait = read_linear(fields.object("wait"), where + ", wait")};
   fields.finish();
   return work;

@@ -15,8 +15,7 @@ using namespace testing_programs;
 std::vector<BlockFacts> rich_facts() {
   auto blocks = chain_facts(2, {.features = 7,
                                 .forward = {.core = {.fixed = 1e-7, .per_sample = 0.1},
-                                            .memory = {.fixed = -3, .per_sample = 1.0 / 3},
-                                            .wait = {.fixed = 0.005}},
+                                            .wait = {.fixed = -3, .per_sample = 1.0 / 3}},
                                 .backward = {.core = {.per_sample = 12345.678}},
                                 .saved = {.fixed = 17, .per_sample = 5},
                                 .workspace = {.per_sample = 2}});

@@ -12,24 +12,6 @@
 namespace shoal {
 namespace {
 
-bool is_carried(const Value& value) {
-  switch (value.kind) {
-    case ValueKind::parameter:
-    case ValueKind::buffer:
-    case ValueKind::optimizer_state:
-      return true;
-    case ValueKind::batch:
-    case ValueKind::activation:
-    case ValueKind::activation_gradient:
-    case ValueKind::saved:
-    case ValueKind::gradient:
-    case ValueKind::loss:
-    case ValueKind::agreed:
-      return false;
-  }
-  return false;
-}
-
 std::int64_t workspace_of(const Op& op, const Program& program,
                           const std::vector<BlockFacts>& blocks) {
   switch (op.kind) {
@@ -105,7 +87,7 @@ void add_carried(const Program& program, const std::vector<BlockFacts>& blocks, 
   for (const Op& op : program.ops) {
     for (const auto* uses : {&op.reads, &op.writes, &op.accumulates}) {
       for (const Use& use : *uses) {
-        if (is_carried(use.value)) alive.add(use.value);
+        if (is_carried(use.value.kind)) alive.add(use.value);
       }
     }
   }

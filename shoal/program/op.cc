@@ -168,6 +168,28 @@ std::string_view name_of(ValueKind kind) {
   return "?";
 }
 
+bool is_carried(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::parameter:
+    case ValueKind::buffer:
+    case ValueKind::optimizer_state:
+      return true;
+    case ValueKind::batch:
+    case ValueKind::activation:
+    case ValueKind::activation_gradient:
+    case ValueKind::saved:
+    case ValueKind::gradient:
+    case ValueKind::loss:
+    case ValueKind::agreed:
+      return false;
+  }
+  return false;
+}
+
+bool outlives_run(ValueKind kind) {
+  return is_carried(kind) || kind == ValueKind::loss || kind == ValueKind::agreed;
+}
+
 std::string_view name_of(ForwardMode mode) {
   switch (mode) {
     case ForwardMode::train:

@@ -101,6 +101,9 @@ std::string text_of(const Value& value, int micro_batches);
 
 std::string_view name_of(OpKind kind);
 std::string_view name_of(ValueKind kind);
+
+bool is_carried(ValueKind kind);    // lives from one run to the next
+bool outlives_run(ValueKind kind);  // carried, or a result of the run that its caller reads
 std::string_view name_of(ForwardMode mode);
 
 }  // namespace shoal

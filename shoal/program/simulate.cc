@@ -67,8 +67,7 @@ class MachineCosts {
 
 Cost MachineCosts::of_block(const WorkFacts& work, const Program& program) const {
   const std::int64_t samples = program.micro_batch_samples;
-  return {{{core_of(program.rank), std::max(0.0, work.core.at(samples))},
-           {memory_ + host_of(program.rank), std::max(0.0, work.memory.at(samples))}},
+  return {{{core_of(program.rank), std::max(0.0, work.core.at(samples))}},
           {{kPrivate, std::max(0.0, work.wait.at(samples))}}};
 }
 

@@ -31,8 +31,8 @@ struct Machine {
 };
 
 // What an operation costs here.
-//   Forward, Backward   the block's core seconds and, at the same time, its memory bytes; then its
-//                       wait. At the samples of the largest micro-batch; fits below 0 count as 0.
+//   Forward, Backward   the block's core seconds, then its wait. At the samples of the largest
+//                       micro-batch; fits below 0 count as 0.
 //   Send                the bytes over both hosts' links (or the local path, memory and core), then
 //                       the latency; its Receive ends with it and costs nothing itself.
 //   AllReduce, Agree    once all members have come: two latencies; then, direct two-shot, each of n

@@ -53,12 +53,8 @@ TEST(Simulate, CostGrowsWithTheSamples) {
 
 TEST(Simulate, ComputesAndThenWaits) {
   const RankPrograms programs{program_of(0, {forward(0)})};
-  Machine machine = plain_machine();
-  machine.memory_bytes_per_second = 1e9;
-  // Memory (0.3 s) passes beside the core (0.2 s); waiting comes after both.
-  const auto chain = chain_facts(
-      1, {.forward = {.core = {.fixed = 0.2}, .memory = {.fixed = 0.3e9}, .wait = {.fixed = 0.1}}});
-  EXPECT_NEAR(simulate(programs, chain, machine).makespan, 0.4, kExact);
+  const auto chain = chain_facts(1, {.forward = {.core = {.fixed = 0.2}, .wait = {.fixed = 0.1}}});
+  EXPECT_NEAR(simulate(programs, chain, plain_machine()).makespan, 0.3, kExact);
 }
 
 TEST(Simulate, TwoWorkersOnOneCoreTakeTwiceAsLong) {
@@ -78,15 +74,17 @@ TEST(Simulate, WaitingIsNotShared) {
 }
 
 TEST(Simulate, WorkersOfAHostShareItsMemory) {
-  const RankPrograms programs{program_of(0, {forward(0)}), program_of(1, {forward(0)})};
-  const auto chain =
-      chain_facts(1, {.forward = {.core = {.fixed = 0.1}, .memory = {.fixed = 1e9}}});
+  // Two messages of 1 MB inside a host: each is read and written, 2 MB through its memory.
+  const RankPrograms programs{program_of(0, {send(activation(0), 1, 1'000'000)}),
+                              program_of(1, {receive(activation(0), 0, 1'000'000)}),
+                              program_of(2, {send(activation(0), 3, 1'000'000)}),
+                              program_of(3, {receive(activation(0), 2, 1'000'000)})};
+  const auto chain = chain_facts(1);
   Machine machine = plain_machine();
-  machine.cores_per_host = 2;
-  machine.workers_per_host = 2;
-  machine.memory_bytes_per_second = 1e9;
+  machine.workers_per_host = 4;
+  machine.memory_bytes_per_second = 2e6;
   EXPECT_NEAR(simulate(programs, chain, machine).makespan, 2, kExact);
-  machine.workers_per_host = 1;  // a host each
+  machine.workers_per_host = 2;  // a host each
   machine.link_bytes_per_second = 1e9;
   EXPECT_NEAR(simulate(programs, chain, machine).makespan, 1, kExact);
 }

@@ -85,11 +85,6 @@ class Interpreter {
     ElementType type;
   };
 
-  static bool is_carried(ValueKind kind) {
-    return kind == ValueKind::parameter || kind == ValueKind::buffer ||
-           kind == ValueKind::optimizer_state;
-  }
-
   void fail(int rank, const std::string& why) {
     if (error_.empty()) error_ = fmt::format("rank {}: {}", rank, why);
   }
@@ -314,8 +309,7 @@ class Interpreter {
     std::map<Value, Term> results;
     const int last = static_cast<int>(blocks_.size()) - 1;
     for (const auto& [value, found] : ranks_[rank].values) {
-      const bool result = is_carried(value.kind) || value.kind == ValueKind::loss ||
-                          value.kind == ValueKind::agreed ||
+      const bool result = outlives_run(value.kind) ||
                           (!programs_[rank].trains && value.kind == ValueKind::activation &&
                            value.block == last && found.has_value());
       if (result) results[value] = found.value_or(0);

@@ -8,11 +8,6 @@
 namespace shoal {
 namespace {
 
-bool is_carried(ValueKind kind) {
-  return kind == ValueKind::parameter || kind == ValueKind::buffer ||
-         kind == ValueKind::optimizer_state;
-}
-
 struct State {
   int version = 0;
   int writer = -1;  // operation that wrote it last
@@ -154,9 +149,7 @@ class ValueCheck {
 
   void free(const Value& value) {
     State& state = states_[value];
-    const bool kept =
-        is_carried(value.kind) || value.kind == ValueKind::loss || value.kind == ValueKind::agreed;
-    if (kept) {
+    if (outlives_run(value.kind)) {
       fault(fmt::format("frees {}, which outlives the run", text(value)));
       return;
     }

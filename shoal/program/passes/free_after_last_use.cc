@@ -7,36 +7,14 @@
 #include "shoal/program/passes/passes.h"
 
 namespace shoal {
-namespace {
-
-// Values that outlive the run: what is carried to the next one, and what the caller asked for.
-bool outlives(const Value& value) {
-  switch (value.kind) {
-    case ValueKind::parameter:
-    case ValueKind::buffer:
-    case ValueKind::optimizer_state:
-    case ValueKind::loss:
-    case ValueKind::agreed:
-      return true;
-    case ValueKind::batch:
-    case ValueKind::activation:
-    case ValueKind::activation_gradient:
-    case ValueKind::saved:
-    case ValueKind::gradient:
-      return false;
-  }
-  return false;
-}
-
-}  // namespace
-
 RankPrograms free_after_last_use(RankPrograms programs) {
   for (Program& program : programs) {
     std::unordered_set<Value, ValueHash> used_later;
     for (auto op = program.ops.rbegin(); op != program.ops.rend(); ++op) {
       op->frees.clear();
       const auto use = [&](const Value& value) {
-        if (!outlives(value) && used_later.insert(value).second) op->frees.push_back(value);
+        if (!outlives_run(value.kind) && used_later.insert(value).second)
+          op->frees.push_back(value);
       };
       for (const Use& read : op->reads) use(read.value);
       for (const Use& added : op->accumulates) use(added.value);
@@ -45,7 +23,8 @@ RankPrograms free_after_last_use(RankPrograms programs) {
         // An activation that nobody reads is the result of a prediction; in training, a by-product
         // of a forward that is run again.
         const bool result = !program.trains && write.value.kind == ValueKind::activation;
-        if (!read_later && !result && !outlives(write.value)) op->frees.push_back(write.value);
+        if (!read_later && !result && !outlives_run(write.value.kind))
+          op->frees.push_back(write.value);
       }
     }
   }
