@@ -1,23 +1,20 @@
 #include "shoal/execute/op_progress.h"
 
-#include <chrono>
-
 namespace shoal {
 
-OpProgress::OpProgress(std::size_t events) : marked_(events) {}
+OpProgress::OpProgress(std::size_t events) : states_(events) {}
 
 void OpProgress::start_run() {
-  for (auto& mark : marked_) mark.store(false, std::memory_order_relaxed);
+  for (auto& state : states_) state.store(State::pending, std::memory_order_relaxed);
   failed_.store(false, std::memory_order_release);
   const std::scoped_lock lock(mutex_);
   failure_ = nullptr;
 }
 
 void OpProgress::mark(std::size_t event) {
-  // Sequentially consistent with the sleeper's count, so that a mark is never missed between a
-  // sleeper's last look and its sleep.
-  marked_[event].store(true, std::memory_order_seq_cst);
-  if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
+  if (states_[event].exchange(State::marked, std::memory_order_acq_rel) != State::awaited) return;
+  // The sleeper holds the mutex from where it says that it awaits the event until it sleeps, so
+  // that it hears this.
   const std::scoped_lock lock(mutex_);
   changed_.notify_all();
 }
@@ -25,11 +22,9 @@ void OpProgress::mark(std::size_t event) {
 bool OpProgress::wait(std::size_t event) {
   if (is_marked(event)) return true;
   std::unique_lock lock(mutex_);
-  sleepers_.fetch_add(1, std::memory_order_seq_cst);
-  while (!marked_[event].load(std::memory_order_seq_cst) && !failed()) {
-    changed_.wait_for(lock, std::chrono::milliseconds(100));
-  }
-  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+  State found = State::pending;
+  states_[event].compare_exchange_strong(found, State::awaited, std::memory_order_acq_rel);
+  changed_.wait(lock, [&] { return is_marked(event) || failed(); });
   return is_marked(event);
 }
 

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -20,7 +22,9 @@ class OpProgress {
 
   void start_run();  // nothing is under way (the caller's part)
   void mark(std::size_t event);
-  bool is_marked(std::size_t event) const { return marked_[event].load(std::memory_order_acquire); }
+  bool is_marked(std::size_t event) const {
+    return states_[event].load(std::memory_order_acquire) == State::marked;
+  }
   // Returns false when the run failed. The operations waited for have deadlines of their own, so
   // this wait ends when theirs does.
   bool wait(std::size_t event);
@@ -31,8 +35,10 @@ class OpProgress {
   std::exception_ptr failure() const;
 
  private:
-  std::vector<std::atomic<bool>> marked_;
-  std::atomic<int> sleepers_{0};
+  // Only the mark of an event that somebody sleeps for has to wake anybody.
+  enum class State : std::uint8_t { pending, awaited, marked };
+
+  std::vector<std::atomic<State>> states_;
   std::atomic<bool> failed_{false};
   mutable std::mutex mutex_;  // guards failure_ and the sleep
   std::condition_variable changed_;
