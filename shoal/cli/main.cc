@@ -14,10 +14,33 @@ namespace {
 
 // Options that read the job file, common to several subcommands.
 void add_job_options(CLI::App& app, std::string& job, std::vector<std::string>& settings) {
-  app.add_option("job", job, "Job file (TOML); its keys: shoal options")->required();
-  app.add_option("--set", settings, "Set a key of the job: table.key=value; may be repeated")
+  app.add_option("JOB", job, "Job file (TOML); its keys: shoal options")->required()->type_name("");
+  app.add_option("--set", settings, "Set a key of the job; may be repeated")
+      ->option_text("TABLE.KEY=VALUE")
       ->take_all()
       ->allow_extra_args(false);
+}
+
+template <typename Path>
+void add_file(CLI::App& app, const std::string& name, Path& file, const std::string& what) {
+  app.add_option(name, file, what)->type_name("FILE");
+}
+
+// What cannot be read of a command line, as one sentence.
+int refuse(const CLI::ParseError& error, const std::vector<std::string>& words,
+           const CLI::App& app) {
+  std::string command = "shoal";
+  std::string sentence = error.what();
+  if (words.size() > 1 && words[1].rfind('-', 0) != 0) {
+    const auto named = [&](const CLI::App* one) { return one->get_name() == words[1]; };
+    if (!app.get_subcommands(named).empty()) {
+      command += " " + words[1];
+    } else {
+      sentence = "there is no command '" + words[1] + "'";
+    }
+  }
+  std::cerr << "error: " << sentence << ": see " << command << " --help" << std::endl;
+  return kRefused;
 }
 
 CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
@@ -33,11 +56,11 @@ CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
       ->check(CLI::IsMember({"processes", "threads"}))
       ->option_text("processes|threads");
   train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
-  train.add_option("--report", arguments.report, "Write the run's figures as JSON");
-  train.add_option("--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
-  train.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring");
-  train.add_option("--programs", arguments.programs,
-                   "Run these programs (see plan --save-programs)");
+  add_file(train, "--report", arguments.report, "Write the run's figures as JSON");
+  add_file(train, "--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
+  add_file(train, "--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  add_file(train, "--programs", arguments.programs,
+           "Run these programs (see plan --save-programs)");
   train.add_flag("--quiet", arguments.quiet, "Print nothing but errors");
   train.footer("Starting workers:\n" + launch_options_help());
   return train;
@@ -47,11 +70,17 @@ CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
   CLI::App& plan =
       *app.add_subcommand("plan", "Print each rank's program and a picture; runs nothing");
   add_job_options(plan, arguments.job, arguments.settings);
-  plan.add_option("-n", arguments.workers, "Workers")->check(CLI::PositiveNumber);
-  plan.add_option("--svg", arguments.svg, "Draw the step, as simulated, into this file");
-  plan.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring");
-  plan.add_option("--save-facts", arguments.save_facts, "Write the facts as JSON");
-  plan.add_option("--save-programs", arguments.save_programs, "Write the programs as JSON");
+  plan.add_option("-n", arguments.workers, "Workers (as many as the job's mesh has, else 1)")
+      ->check([](const std::string& text) {
+        const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+        const bool positive = number && text.find_first_not_of('0') != std::string::npos;
+        return positive ? std::string() : "give 1 or more workers, not " + text;
+      })
+      ->option_text("N");
+  add_file(plan, "--svg", arguments.svg, "Draw the step, as simulated");
+  add_file(plan, "--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  add_file(plan, "--save-facts", arguments.save_facts, "Write the facts as JSON");
+  add_file(plan, "--save-programs", arguments.save_programs, "Write the programs as JSON");
   plan.add_flag("--no-costs", arguments.no_costs, "Do not time the blocks");
   return plan;
 }
@@ -71,16 +100,18 @@ int run(std::vector<std::string> words) {
   CLI::App& train_app = add_train(app, train);
   CLI::App& plan_app = add_plan(app, plan);
   CLI::App& evaluate_app = *app.add_subcommand("evaluate", "Evaluate a checkpoint");
-  evaluate_app.add_option("checkpoint", evaluate.checkpoint, "Folder of one checkpoint")
-      ->required();
+  evaluate_app.add_option("CHECKPOINT", evaluate.checkpoint, "Folder of one checkpoint")
+      ->required()
+      ->type_name("");
   add_job_options(evaluate_app, evaluate.job, evaluate.settings);
-  evaluate_app.add_option("--on", evaluate.set, "test, validation or train");
+  evaluate_app.add_option("--on", evaluate.set, "Which samples")
+      ->option_text("test|validation|train (test)");
   app.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
   CLI::App& checkpoint_app = *app.add_subcommand("checkpoint", "Look at checkpoints");
   checkpoint_app.require_subcommand(1);
   CLI::App& diff_app = *checkpoint_app.add_subcommand("diff", "Largest difference of each tensor");
-  diff_app.add_option("a", a, "Folder of a checkpoint")->required();
-  diff_app.add_option("b", b, "Folder of another")->required();
+  diff_app.add_option("A", a, "Folder of a checkpoint")->required()->type_name("");
+  diff_app.add_option("B", b, "Folder of another")->required()->type_name("");
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
 
@@ -95,8 +126,9 @@ int run(std::vector<std::string> words) {
     std::vector<std::string> reversed(words.rbegin(), words.rend() - 1);
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? kOk : kRefused;
+    if (error.get_exit_code() != 0) return refuse(error, words, app);
+    app.exit(error, std::cout, std::cerr);  // help, version
+    return kOk;
   } catch (...) {
     return report_failure(std::current_exception(), /*training=*/false, std::cerr);
   }

@@ -35,7 +35,8 @@ void print_plan(const PreparedJob& prepared, const Timeline& timeline) {
                            programs.plan.batch);
   const double states = static_cast<double>(state_names(prepared.job.train.optimizer).size());
   for (const Program& program : train) print_rank(program, prepared, states);
-  std::cout << "\n" << slot_picture(train, programs.blocks);
+  std::cout << "\nmicro-batches in slots, F forward and B backward through a rank's blocks:\n"
+            << slot_picture(train, programs.blocks);
   if (timeline.makespan > 0) {
     std::cout << fmt::format("\na step is expected to take {:.2f} ms\n", 1e3 * timeline.makespan);
   }
