@@ -55,10 +55,15 @@ class CheckpointWriter {
   // Step whose slices this rank has written completely, to be agreed on; -1 when none is open.
   // Throws what failed in the writer's thread (full disk), naming file and reason.
   std::int64_t written() const;
-  bool writing() const;  // begun and not yet committed
-  // All ranks have written(): rank 0 writes the index and removes the oldest. Others return.
+  // All ranks have written(): the writer's thread of rank 0 writes the index and removes the oldest.
+  // Returns at once.
   void commit();
-  // Waits until this rank's slices are written, then for all ranks over `world`, then commits.
+  bool writing() const;  // begun, and not yet complete as far as this rank has to do with it
+  // The step that commit() was done with last, on rank 0 with its index on disk; -1 before. Throws
+  // as written() does.
+  std::int64_t committed() const;
+  // Waits until this rank's slices are written, then for all ranks over `world`, then until the
+  // index is on disk.
   void finish(Group& world, Deadline deadline);
 
  private:

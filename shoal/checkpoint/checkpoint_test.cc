@@ -151,10 +151,45 @@ TEST_F(CheckpointTest, TheIndexComesLast) {
       EXPECT_THAT(refusal<Corrupt>(folder), HasSubstr("never completed"));
     }
     group->barrier(soon());
+    EXPECT_EQ(writer.committed(), -1);
     writer.commit();
+    while (writer.committed() != 4) ASSERT_FALSE(limit.passed());
+    EXPECT_FALSE(writer.writing());
     group->barrier(soon());
     EXPECT_FALSE(is_index_missing(folder));
   });
+}
+
+// The thread that trains may ask for the next one before the index of the last is on disk.
+TEST_F(CheckpointTest, TheNextOneMayBeginWhileTheIndexIsBeingWritten) {
+  run_ranks(1, {}, [&](World& world) {
+    const auto group = world.form_group("all", {0}, soon());
+    CheckpointWriter writer(options(/*keep=*/100), 0, 1);
+    for (std::int64_t step = 1; step <= 30; ++step) {
+      writer.begin(step, tensors_of(1, static_cast<double>(step)), {});
+      const Deadline limit = soon();
+      while (writer.written() != step) ASSERT_FALSE(limit.passed());
+      writer.commit();
+    }
+    writer.begin(31, tensors_of(1, 31), {});
+    writer.finish(*group, soon());
+  });
+  for (std::int64_t step = 1; step <= 31; ++step) {
+    EXPECT_TRUE(at::equal(Checkpoint(step_folder(path(), step)).tensor("0.conv.weight"),
+                          tensors_of(1, static_cast<double>(step))[0].tensor));
+  }
+}
+
+// What was asked for is done, also when the writer goes at once.
+TEST_F(CheckpointTest, ACommitIsNotLostWithItsWriter) {
+  {
+    CheckpointWriter writer(options(), 0, 1);
+    writer.begin(1, tensors_of(1, 1), {});
+    const Deadline limit = soon();
+    while (writer.written() != 1) ASSERT_FALSE(limit.passed());
+    writer.commit();
+  }
+  EXPECT_EQ(find_newest(path()).newest, step_folder(path(), 1));
 }
 
 TEST_F(CheckpointTest, WritersShareTheBytes) {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -21,36 +20,14 @@
 #include "shoal/core/digest.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/file_image.h"
 #include "shoal/core/version.h"
 #include "shoal/tensor/element_types.h"
 
 namespace shoal {
 namespace {
 
-constexpr std::size_t kPieceBytes = 256 << 10;  // checksummed and written while in the cache
 constexpr int kNice = 10;                       // training comes first where they share a core
-
-// Memory that is kept from checkpoint to checkpoint: its pages are faulted in once.
-class Snapshot {
- public:
-  std::byte* resize(std::size_t bytes) {
-    if (bytes > capacity_) {
-      memory_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{4096})));
-      capacity_ = bytes;
-    }
-    size_ = bytes;
-    return memory_.get();
-  }
-  std::span<const std::byte> bytes() const { return {memory_.get(), size_}; }
-
- private:
-  struct Free {
-    void operator()(std::byte* memory) const { ::operator delete (memory, std::align_val_t{4096}); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
-};
 
 void require_usable_folder(const std::filesystem::path& path) {
   std::error_code failure;
@@ -80,12 +57,13 @@ class CheckpointWriter::Impl {
   Impl(CheckpointOptions options, int rank, int size)
       : options_(std::move(options)), rank_(rank), size_(size) {
     require_usable_folder(options_.path);
-    thread_ = std::jthread([this](std::stop_token stop) { write_when_asked(stop); });
+    thread_ = std::jthread([this](std::stop_token stop) { work_when_asked(stop); });
   }
 
   void begin(std::int64_t step, const std::vector<PersistentTensor>& tensors,
              nlohmann::json facts) {
-    wait_until_written();
+    wait_while(State::writing);
+    wait_while(State::committing);
     if (rank_ == 0 && !cleaned_) remove_leftovers(step);
     cleaned_ = true;
     folder_ = step_folder(options_.path, step);
@@ -98,9 +76,7 @@ class CheckpointWriter::Impl {
     facts_ = std::move(facts);
     step_ = step;
     take_snapshot(tensors);
-    const std::scoped_lock lock(mutex_);
-    state_ = State::writing;
-    changed_.notify_all();
+    go_to(State::writing);
   }
 
   std::int64_t written() const {
@@ -114,98 +90,109 @@ class CheckpointWriter::Impl {
     return state_ != State::idle;
   }
 
+  std::int64_t committed() const {
+    const std::scoped_lock lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+    return committed_;
+  }
+
   void commit() {
     check_equal(written(), step_, "a checkpoint is committed when its slices are written");
-    if (rank_ == 0) {
-      write_index();
-      remove_oldest();
-    }
-    const std::scoped_lock lock(mutex_);
-    state_ = State::idle;
+    go_to(State::committing);
   }
 
   void finish(Group& world, Deadline deadline) {
-    wait_until_written();
+    wait_while(State::writing);
     world.barrier(deadline);
     commit();
+    wait_while(State::committing);
     world.barrier(deadline);  // nobody goes on before the index is there
   }
 
  private:
-  enum class State { idle, writing, written };
+  // The writer's thread works in `writing` and `committing`, the trainer's in the others.
+  enum class State { idle, writing, written, committing };
 
+  void go_to(State state) {
+    const std::scoped_lock lock(mutex_);
+    state_ = state;
+    changed_.notify_all();
+  }
+
+  // The file of this rank as it will be, and its slices' records with their places in that file.
   void take_snapshot(const std::vector<PersistentTensor>& tensors) {
     const std::vector<int> writers = writers_of(tensors);
-    slices_.clear();
+    std::vector<SafetensorsEntry> entries;
+    std::vector<const PersistentTensor*> own;
     std::uint64_t end = 0;
-    std::vector<const at::Tensor*> own;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       if (writers[i] != rank_) continue;
       const at::Tensor& tensor = tensors[i].tensor;
-      SliceRecord slice{.name = tensors[i].name,
-                        .role = tensors[i].role,
-                        .type = element_type(tensor.scalar_type()),
-                        .shape = tensor.sizes().vec(),
+      entries.push_back({tensors[i].name, element_type(tensor.scalar_type()), tensor.sizes().vec(),
+                         end, end + tensor.nbytes()});
+      end = entries.back().end;
+      own.push_back(&tensors[i]);
+    }
+    const std::string header = safetensors_header(entries, {{"format", "pt"}});
+    image_.resize(header.size() + end);
+    image_.put(0, std::as_bytes(std::span(header)));
+    slices_.clear();
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const at::Tensor contiguous = own[i]->tensor.contiguous();
+      const auto* data = static_cast<const std::byte*>(contiguous.const_data_ptr());
+      const std::uint64_t begin = header.size() + entries[i].begin;
+      SliceRecord slice{.name = entries[i].name,
+                        .role = own[i]->role,
+                        .type = entries[i].type,
+                        .shape = entries[i].shape,
                         .box = {},
                         .file = slices_file(rank_),
-                        .begin = end,
-                        .end = end + tensor.nbytes(),
-                        .crc32c = 0};
+                        .begin = begin,
+                        .end = begin + contiguous.nbytes(),
+                        .crc32c = image_.put(begin, {data, contiguous.nbytes()})};
       for (const std::int64_t extent : slice.shape) slice.box.emplace_back(0, extent);
-      end = slice.end;
       slices_.push_back(std::move(slice));
-      own.push_back(&tensor);
-    }
-    std::byte* to = snapshot_.resize(end);
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      const at::Tensor contiguous = own[i]->contiguous();
-      if (contiguous.nbytes() == 0) continue;
-      std::memcpy(to + slices_[i].begin, contiguous.const_data_ptr(), contiguous.nbytes());
     }
   }
 
-  void write_when_asked(std::stop_token stop) {
+  void work_when_asked(std::stop_token stop) {
     name_this_thread("checkpoint");
     setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+    const auto has_work = [this] {
+      return state_ == State::writing || state_ == State::committing;
+    };
     std::unique_lock lock(mutex_);
-    while (changed_.wait(lock, stop, [this] { return state_ == State::writing; })) {
+    while (changed_.wait(lock, stop, has_work)) {
+      const bool is_writing = state_ == State::writing;
       lock.unlock();
       std::exception_ptr failure;
       try {
-        write_slices();
+        is_writing ? write_slices() : write_index_and_tidy();
       } catch (...) {
         failure = std::current_exception();
       }
       lock.lock();
       failure_ = failure;
-      state_ = State::written;
+      if (!is_writing && !failure) committed_ = step_;
+      state_ = is_writing ? State::written : State::idle;
       changed_.notify_all();
     }
   }
 
-  // Runs in the writer's thread; begin() does not touch the snapshot before it is done.
   void write_slices() {
-    std::vector<SafetensorsEntry> entries;
-    for (const SliceRecord& slice : slices_) {
-      entries.push_back({slice.name, slice.type, slice.shape, slice.begin, slice.end});
-    }
-    const std::string header = safetensors_header(entries, {{"format", "pt"}});
     AtomicFile file(folder_ / slices_file(rank_));
-    file.write(header);
-    nlohmann::json records = nlohmann::json::array();
-    for (SliceRecord& slice : slices_) {
-      for (std::uint64_t at = slice.begin; at < slice.end; at += kPieceBytes) {
-        const auto piece =
-            snapshot_.bytes().subspan(at, std::min<std::uint64_t>(kPieceBytes, slice.end - at));
-        slice.crc32c = crc32c(piece, slice.crc32c);
-        file.write(piece);
-      }
-      slice.begin += header.size();
-      slice.end += header.size();
-      records.push_back(to_json(slice));
-    }
+    file.write_direct(image_.bytes());
     file.commit();
+    nlohmann::json records = nlohmann::json::array();
+    for (const SliceRecord& slice : slices_) records.push_back(to_json(slice));
     replace_file(folder_ / records_file(rank_), records.dump());
+  }
+
+  // Also in the writer's thread: syncing, and removing large files, wait for the disk.
+  void write_index_and_tidy() {
+    if (rank_ != 0) return;
+    write_index();
+    remove_oldest();
   }
 
   void write_index() {
@@ -258,10 +245,10 @@ class CheckpointWriter::Impl {
     std::filesystem::remove_all(folder, ignored);
   }
 
-  void wait_until_written() {
+  void wait_while(State state) {
     std::unique_lock lock(mutex_);
     // The writer's thread ends by itself: it waits for nothing but the disk.
-    while (state_ == State::writing) changed_.wait_for(lock, std::chrono::seconds(1));
+    while (state_ == state) changed_.wait_for(lock, std::chrono::seconds(1));
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -272,11 +259,13 @@ class CheckpointWriter::Impl {
   std::filesystem::path folder_;
   std::int64_t step_ = -1;
   nlohmann::json facts_;
-  Snapshot snapshot_;
+  FileImage image_;
   std::vector<SliceRecord> slices_;
-  mutable std::mutex mutex_;  // guards state_ and failure_, and with them who may use the above
+  mutable std::mutex mutex_;  // guards state_, committed_ and failure_, and by the
+                              // state who may use the above
   std::condition_variable_any changed_;
   State state_ = State::idle;
+  std::int64_t committed_ = -1;
   std::exception_ptr failure_;
   std::jthread thread_;  // last: it uses all of the above
 };
@@ -291,6 +280,7 @@ void CheckpointWriter::begin(std::int64_t step, const std::vector<PersistentTens
 }
 std::int64_t CheckpointWriter::written() const { return impl_->written(); }
 bool CheckpointWriter::writing() const { return impl_->writing(); }
+std::int64_t CheckpointWriter::committed() const { return impl_->committed(); }
 void CheckpointWriter::commit() { impl_->commit(); }
 void CheckpointWriter::finish(Group& world, Deadline deadline) { impl_->finish(world, deadline); }
 

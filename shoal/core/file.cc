@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 #include "shoal/core/check.h"
@@ -15,6 +17,8 @@ namespace shoal {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kDirectPiece = 16 << 20;  // the larger, the less work for the system
 
 fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -170,6 +174,31 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void AtomicFile::write_direct(std::span<const std::byte> content) {
+  check(fd_ >= 0, "nothing is written after commit");
+  check(reinterpret_cast<std::uintptr_t>(content.data()) % kDirectAlignment == 0,
+        "content for the disk begins at a page");
+  const int flags = ::fcntl(fd_, F_GETFL);
+  const bool is_direct = !beside_.empty() && ::fcntl(fd_, F_SETFL, flags | O_DIRECT) == 0;
+  const std::size_t padded =
+      (content.size() + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
+  std::size_t at = 0;
+  while (is_direct && at < padded) {
+    const ssize_t written =
+        ::write(fd_, content.data() + at, std::min(kDirectPiece, padded - at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno != EINVAL) cannot_write(path_, errno);
+    if (written < 0) break;  // it was promised and is not possible: the cache takes the rest
+    at += static_cast<std::size_t>(written);
+    if (at % kDirectAlignment != 0) break;
+  }
+  if (is_direct) ::fcntl(fd_, F_SETFL, flags);
+  if (at < content.size()) return write(content.subspan(at));
+  if (at > content.size() && ::ftruncate(fd_, static_cast<off_t>(content.size())) != 0) {
+    cannot_write(path_, errno);
+  }
+}
 
 void AtomicFile::commit() {
   check(fd_ >= 0, "a file is committed once");

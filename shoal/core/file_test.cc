@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -193,19 +194,91 @@ TEST_F(FileTest, AFullDiskIsNamed) {
 }
 
 // The limit on a file's size stops the write in the middle, as a disk does that fills up.
+class SmallFilesOnly {
+ public:
+  SmallFilesOnly() {
+    if (::getrlimit(RLIMIT_FSIZE, &before_) != 0) std::abort();
+    handler_ = ::signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit small = {.rlim_cur = 3 * kDirectAlignment, .rlim_max = before_.rlim_max};
+    if (::setrlimit(RLIMIT_FSIZE, &small) != 0) std::abort();
+  }
+  ~SmallFilesOnly() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  struct rlimit before_ {};
+  sighandler_t handler_ = nullptr;
+};
+
 TEST_F(FileTest, AWriteThatFailsInTheMiddleLeavesTheOldFileAndNothingElse) {
   replace_file(folder_ / "a", "old");
-  struct rlimit before {};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
-  const struct rlimit small = {.rlim_cur = 10000, .rlim_max = before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string fault = refusal([&] { replace_file(folder_ / "a", std::string(100000, 'x')); });
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
-  ::signal(SIGXFSZ, handler);
+  const std::string fault = refusal([&] {
+    const SmallFilesOnly limit;
+    replace_file(folder_ / "a", std::string(100000, 'x'));
+  });
   EXPECT_THAT(fault, HasSubstr("cannot write " + (folder_ / "a").string()));
   EXPECT_EQ(read_file(folder_ / "a"), "old");
   EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+// Content that begins at a page, as write_direct wants it.
+class PageContent {
+ public:
+  explicit PageContent(std::size_t size)
+      : size_(size), memory_(static_cast<char*>(std::aligned_alloc(kDirectAlignment, 20 << 20))) {
+    for (std::size_t i = 0; i < size; ++i) memory_[i] = static_cast<char>('a' + i % 23);
+  }
+  ~PageContent() { std::free(memory_); }
+  std::string_view text() const { return {memory_, size_}; }
+  std::span<const std::byte> bytes() const { return std::as_bytes(std::span(text())); }
+
+ private:
+  std::size_t size_;
+  char* memory_;
+};
+
+TEST_F(FileTest, DirectWritesMakeFilesOfAnySize) {
+  for (const std::size_t size : {0, 1, 4095, 4096, 4097, 100'000, (16 << 20) + 5}) {
+    const PageContent content(size);
+    AtomicFile file(folder_ / "a");
+    file.write_direct(content.bytes());
+    file.commit();
+    EXPECT_TRUE(read_file(folder_ / "a") == content.text()) << size;
+  }
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+// Some file systems, and everything that is not a file, take no direct writes.
+TEST_F(FileTest, DirectWritesWorkWhereTheyAreNotToBeHad) {
+  const PageContent content(10'001);
+  for (const fs::path& path : {fs::path("/dev/shm") / folder_.filename(), fs::path("/dev/null")}) {
+    AtomicFile file(path);
+    file.write_direct(content.bytes());
+    file.commit();
+  }
+  EXPECT_TRUE(read_file(fs::path("/dev/shm") / folder_.filename()) == content.text());
+  fs::remove(fs::path("/dev/shm") / folder_.filename());
+}
+
+TEST_F(FileTest, ADirectWriteThatFailsInTheMiddleLeavesTheOldFileAndNothingElse) {
+  replace_file(folder_ / "a", "old");
+  const PageContent content(100'000);
+  const std::string fault = refusal([&] {
+    const SmallFilesOnly limit;
+    AtomicFile file(folder_ / "a");
+    file.write_direct(content.bytes());
+  });
+  EXPECT_THAT(fault, HasSubstr("cannot write " + (folder_ / "a").string()));
+  EXPECT_EQ(read_file(folder_ / "a"), "old");
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+TEST_F(FileTest, DirectWritesWantContentThatBeginsAtAPage) {
+  const PageContent content(5000);
+  AtomicFile file(folder_ / "a");
+  EXPECT_THROW(file.write_direct(content.bytes().subspan(1)), BrokenInvariant);
 }
 
 }  // namespace

@@ -135,11 +135,14 @@ bool Checkpointing::has_written() const {
 }
 
 std::optional<std::int64_t> Checkpointing::commit_when(int ranks_written) {
-  if (open_step_ < 0 || ranks_written != world_.size()) return std::nullopt;
-  writer_->commit();
-  const std::int64_t committed = open_step_;
-  open_step_ = -1;
-  return committed;
+  if (!writer_) return std::nullopt;
+  if (open_step_ >= 0 && ranks_written == world_.size()) {
+    writer_->commit();
+    open_step_ = -1;
+  }
+  const std::int64_t committed = writer_->committed();
+  if (committed == told_step_) return std::nullopt;
+  return told_step_ = committed;
 }
 
 }  // namespace shoal

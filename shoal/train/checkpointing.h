@@ -40,7 +40,8 @@ class Checkpointing {
 
   // After `steps_done` updates: begins one when it is due. `last`: waits until it is complete.
   void after_step(std::int64_t steps_done, bool last);
-  // What goes into the step's agreement, and what is done with its result.
+  // What goes into the step's agreement, and what is done with its result. Returns the step of a
+  // checkpoint that has become complete since the last call (its index is on disk).
   bool has_written() const;
   std::optional<std::int64_t> commit_when(int ranks_written);
 
@@ -53,6 +54,7 @@ class Checkpointing {
   std::unique_ptr<CheckpointWriter> writer_;
   std::int64_t open_step_ = -1;    // begun and not committed
   std::int64_t newest_step_ = -1;  // begun last
+  std::int64_t told_step_ = -1;    // returned last by commit_when
 };
 
 // The part of a job that a resumed run must share with the run it goes on from; a sentence for each
