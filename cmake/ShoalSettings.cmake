@@ -75,21 +75,54 @@ target_include_directories(shoal_base INTERFACE $<BUILD_INTERFACE:${PROJECT_SOUR
                                                 $<INSTALL_INTERFACE:include>)
 shoal_prefer_system_fmt(shoal_base)
 
-if(NOT SHOAL_TORCH_FREE)
-  # The one precompiled header of all torch modules and their tests.
-  file(WRITE ${CMAKE_BINARY_DIR}/torch_header.cc.new "// Carries the precompiled torch header.\n")
-  file(COPY_FILE ${CMAKE_BINARY_DIR}/torch_header.cc.new ${CMAKE_BINARY_DIR}/torch_header.cc
-       ONLY_IF_DIFFERENT)
-  add_library(shoal_torch_header OBJECT ${CMAKE_BINARY_DIR}/torch_header.cc)
-  target_link_libraries(shoal_torch_header PRIVATE shoal_base torch c10)
-  # Without -fpch-preprocess ccache cannot tell when the header has changed.
-  target_compile_options(shoal_torch_header PRIVATE -fpch-preprocess)
-  target_precompile_headers(shoal_torch_header PRIVATE
-    <torch/torch.h> <fmt/format.h> <algorithm> <map> <memory> <string> <vector>)
-endif()
-
 if(SHOAL_TESTS)
   enable_testing()
   include(GoogleTest)
   find_package(GTest REQUIRED)
+endif()
+
+# shoal_add_header(<name> [TORCH] [TEST]): a precompiled header that files of one kind share. Only
+# files compiled with the same options may: hence one for each kind.
+function(shoal_add_header name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH;TEST" "" "")
+  set(source ${CMAKE_BINARY_DIR}/${name}.cc)
+  file(WRITE ${source}.new "// Carries the precompiled header ${name}.\n")
+  file(COPY_FILE ${source}.new ${source} ONLY_IF_DIFFERENT)
+  add_library(${name} OBJECT ${source})
+  set(headers <fmt/format.h> <algorithm> <chrono> <condition_variable> <cstdint> <filesystem>
+              <functional> <map> <memory> <mutex> <optional> <set> <span> <string> <string_view>
+              <thread> <vector>)
+  target_link_libraries(${name} PRIVATE shoal_base)
+  if(arg_TORCH)
+    list(PREPEND headers <torch/torch.h>)
+    target_link_libraries(${name} PRIVATE torch c10)
+  endif()
+  if(arg_TEST)
+    list(APPEND headers <gmock/gmock.h> <gtest/gtest.h>)
+    target_link_libraries(${name} PRIVATE GTest::gmock)
+    target_compile_options(${name} PRIVATE ${SHOAL_TEST_OPTIMIZATION})
+  endif()
+  # Without -fpch-preprocess ccache cannot tell when the header has changed.
+  target_compile_options(${name} PRIVATE -fpch-preprocess)
+  target_precompile_headers(${name} PRIVATE ${headers})
+endfunction()
+
+function(shoal_use_header target name)
+  target_compile_options(${target} PRIVATE -fpch-preprocess)
+  target_precompile_headers(${target} REUSE_FROM ${name})
+endfunction()
+
+# Tests wait for what they test, which is optimized; optimizing the tests themselves costs a third
+# of their compile time.
+set(SHOAL_TEST_OPTIMIZATION $<$<CONFIG:Release>:-O0>)
+
+shoal_add_header(shoal_header)
+if(NOT SHOAL_TORCH_FREE)
+  shoal_add_header(shoal_torch_header TORCH)
+endif()
+if(SHOAL_TESTS)
+  shoal_add_header(shoal_test_header TEST)
+  if(NOT SHOAL_TORCH_FREE)
+    shoal_add_header(shoal_torch_test_header TORCH TEST)
+  endif()
 endif()
