@@ -91,7 +91,11 @@ int launch_on_hosts(const LaunchOptions& options, std::ostream& out, std::ostrea
 
   // The launchers at the other end have put the ranks before the lines already. They first stop by
   // themselves, so ours gives them twice their time.
-  MergedOutput output(out, err, {.prefix = false, .verbatim_rank = options.plain_rank0 ? 0 : -1});
+  MergedOutput output(out, err,
+                      {.prefix = false,
+                       .verbatim_rank = options.plain_rank0 ? 0 : -1,
+                       // The launchers have sorted causes from consequences as well.
+                       .errors = {.living = std::chrono::milliseconds(300)}});
   Supervisor supervisor({.grace = 3 * seconds(options.grace_seconds),
                          .stop = seconds(options.stop_seconds) + seconds(options.grace_seconds)},
                         output, stop, nullptr, [](const Failure&) {});

@@ -1,9 +1,11 @@
 // Launchers over ssh, against a private sshd on loopback.
 #include "shoal/launch/host_launchers.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 
 #include "shoal/comm/store.h"
 #include "shoal/core/error.h"
+#include "shoal/launch/owned_fd.h"
 #include "shoal/launch/secret.h"
 #include "shoal/launch/test_command.h"
 
@@ -26,6 +29,7 @@ int free_port() { return serve_store("127.0.0.1", 0, random_secret())->port(); }
 class SshTest : public testing::Test {
  protected:
   void SetUp() override {
+    wait_for_other_tests();
     try {
       sshd_ = find_program("sshd", "/usr/sbin:/usr/bin");
       ssh_ = find_program("ssh", "/usr/bin");
@@ -42,6 +46,13 @@ class SshTest : public testing::Test {
     if (IsSkipped()) return;
     Command probe({ssh_, "-F", config_, "127.0.0.1", "echo", "logged", "in"});
     if (probe.wait().exit_code != 0) GTEST_SKIP() << "no login over ssh: " << probe.text.text();
+  }
+
+  // sshd wants /run/sshd, which one test would take away from another that runs beside it.
+  void wait_for_other_tests() {
+    alone_ = OwnedFd(
+        ::open(std::filesystem::temp_directory_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(::flock(alone_.get(), LOCK_EX), 0);
   }
 
   void TearDown() override {
@@ -97,6 +108,7 @@ class SshTest : public testing::Test {
     return std::make_unique<Command>(argv);
   }
 
+  OwnedFd alone_;  // holds the lock
   std::filesystem::path folder_;
   std::string sshd_;
   std::string ssh_;

@@ -177,7 +177,10 @@ int launch_here(const LaunchOptions& options, std::ostream& out, std::ostream& e
   const OwnedFd secret = secret_in_memory(job->secret);
   const bool alone = place_of(options, 0, job->place).size == 1;
   MergedOutput output(out, err,
-                      {.prefix = !alone, .verbatim_rank = options.plain_rank0 || alone ? 0 : -1});
+                      {.prefix = !alone,
+                       .verbatim_rank = options.plain_rank0 || alone ? 0 : -1,
+                       .errors = alone ? HeldErrorsOptions{milliseconds(0), milliseconds(0)}
+                                       : HeldErrorsOptions{}});
   Supervisor supervisor({.grace = seconds(options.grace_seconds),
                          .stop = seconds(options.stop_seconds),
                          .control_fd = options.control_fd},

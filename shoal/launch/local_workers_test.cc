@@ -91,6 +91,23 @@ TEST(Launch, AFailureOnOneNodeEndsTheOther) {
   EXPECT_TRUE(is_gone_soon(first.out.number_after("pid ")));
 }
 
+TEST(Launch, TheCauseOnOneNodeIsWhatBothSay) {
+  const int port = free_port();
+  // Rank 3 fails; the others find out, rank 0 before rank 3 has ended.
+  const std::string script =
+      "if [ $SHOAL_RANK = 3 ]; then sleep 0.4; echo 'error: the disk is full' >&2; exit 1; fi; "
+      "sleep 0.$SHOAL_RANK; echo error: rank 3 has left rank $SHOAL_RANK >&2; exit 3";
+  LaunchOptions first_options = node(0, port, script);
+  LaunchOptions second_options = node(1, port, script);
+  first_options.grace_seconds = second_options.grace_seconds = 30;
+  RunningLaunch first(first_options);
+  RunningLaunch second(second_options);
+  EXPECT_EQ(first.wait(), 1);
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_EQ(first.err.text(), "[rank 3] error: the disk is full\n");
+  EXPECT_EQ(second.err.text(), "[rank 3] error: the disk is full\n");
+}
+
 TEST(Launch, AStopOnOneNodeStopsTheOther) {
   const int port = free_port();
   const std::string script = "trap 'exit 130' INT; echo ready; while true; do sleep 0.01; done";

@@ -4,18 +4,42 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ostream>
+#include <tuple>
+#include <utility>
 
 namespace shoal {
 namespace {
 
 constexpr std::size_t kLongestLine = 64 * 1024;
-constexpr std::size_t kMostErrors = 1000;  // remembered, so that a chatty program costs no memory
+constexpr std::string_view kError = "error: ";
+
+// The ranks of "[rank 3] error: ..." or "[ranks 0, 2] error: ...", and the rest; without such a
+// prefix no ranks and the whole line.
+std::pair<std::set<int>, std::string_view> split_prefix(std::string_view line) {
+  const std::size_t end = line.find("] error: ");
+  for (const std::string_view begin : {"[rank ", "[ranks "}) {
+    if (end == std::string_view::npos || !line.starts_with(begin)) continue;
+    std::set<int> ranks;
+    const char* at = line.data() + begin.size();
+    const char* const stop = line.data() + end;
+    while (at < stop) {
+      int rank = 0;
+      const auto [next, error] = std::from_chars(at, stop, rank);
+      if (error != std::errc()) return {{}, line};
+      ranks.insert(rank);
+      at = std::find_if(next, stop, [](char c) { return c != ',' && c != ' '; });
+    }
+    return {ranks, line.substr(end + 2)};
+  }
+  return {{}, line};
+}
 
 }  // namespace
 
 MergedOutput::MergedOutput(std::ostream& out, std::ostream& err, MergedOutputOptions options)
-    : out_(out), err_(err), options_(options) {}
+    : out_(out), err_(err), options_(options), errors_(options.errors) {}
 
 void MergedOutput::add(int rank, Stream stream, std::string_view bytes, Clock::time_point now) {
   if (stream == Stream::out && rank == options_.verbatim_rank) {
@@ -51,57 +75,49 @@ void MergedOutput::end(int rank, Stream stream, Clock::time_point now) {
 
 void MergedOutput::say(std::string_view sentence) { show(err_, "", sentence); }
 
+void MergedOutput::add_error(int rank, std::string_view text, Clock::time_point now) {
+  take_error(rank, fmt::format("{}{}", kError, text), now);
+}
+
 void MergedOutput::take_line(int rank, Stream stream, std::string_view line,
                              Clock::time_point now) {
-  if (stream == Stream::err && line.starts_with("error: ")) {
-    explained_.insert(rank);
-    hold(rank, std::string(line), now);
-    return;
-  }
+  if (stream == Stream::err && take_error(rank, line, now)) return;
   const bool prefixed = options_.prefix && rank != options_.verbatim_rank;
   show(stream == Stream::out ? out_ : err_, prefixed ? fmt::format("[rank {}] ", rank) : "", line);
 }
 
-void MergedOutput::hold(int rank, const std::string& line, Clock::time_point now) {
-  if (errors_.size() >= kMostErrors) {
-    std::erase_if(errors_, [](const auto& entry) { return !entry.second.due; });
-  }
-  HeldError& held = errors_[line];
-  const bool said_before = !held.ranks.insert(rank).second;
-  if (held.due) return;
-  // Shown already: another rank's same error adds nothing, the same rank's is news.
-  const bool first = held.ranks.size() == 1;
-  if (!first && !said_before) return;
-  held.ranks = {rank};
-  held.due = now + options_.hold_errors;
-  error_order_.push_back(line);
-}
-
-std::optional<MergedOutput::Clock::time_point> MergedOutput::next_due() const {
-  if (error_order_.empty()) return std::nullopt;
-  return errors_.at(error_order_.front()).due;
-}
-
-void MergedOutput::show_due(Clock::time_point now) {
-  while (!error_order_.empty()) {
-    const std::string line = error_order_.front();
-    HeldError& held = errors_.at(line);
-    if (held.due > now) return;
-    error_order_.erase(error_order_.begin());
-    show_error(line, held);
-  }
-}
-
-void MergedOutput::show_all() { show_due(Clock::time_point::max()); }
-
-void MergedOutput::show_error(const std::string& line, HeldError& held) {
-  held.due.reset();
-  std::string prefix;
+// False when the line is no error.
+bool MergedOutput::take_error(int source, std::string_view line, Clock::time_point now) {
+  std::set<int> ranks;
   if (options_.prefix) {
-    prefix =
-        fmt::format("[rank{} {}] ", held.ranks.size() == 1 ? "" : "s", fmt::join(held.ranks, ", "));
+    ranks = {source};
+  } else {
+    std::tie(ranks, line) = split_prefix(line);
   }
-  show(err_, prefix, line);
+  if (!line.starts_with(kError)) return false;
+  explained_.insert_or_assign(source, std::string(line.substr(kError.size())));
+  show_errors(errors_.add(source, std::move(ranks), std::string(line), now));
+  return true;
+}
+
+void MergedOutput::show_due(Clock::time_point now) { show_errors(errors_.take_due(now)); }
+
+void MergedOutput::show_all() { show_errors(errors_.take_all()); }
+
+std::optional<std::string> MergedOutput::explanation(int rank) const {
+  const auto found = explained_.find(rank);
+  if (found == explained_.end()) return std::nullopt;
+  return found->second;
+}
+
+void MergedOutput::show_errors(const std::vector<HeldErrors::Shown>& errors) {
+  for (const auto& [ranks, text] : errors) {
+    std::string prefix;
+    if (!ranks.empty()) {
+      prefix = fmt::format("[rank{} {}] ", ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "));
+    }
+    show(err_, prefix, text);
+  }
 }
 
 void MergedOutput::show(std::ostream& sink, std::string_view prefix, std::string_view line) {

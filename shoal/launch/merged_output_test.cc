@@ -75,6 +75,7 @@ TEST(MergedOutput, ErrorsOfSeveralRanksAreOneLine) {
   merged.complain(2, "error: no such file\n");
   merged.complain(0, "error: no such file\n");
   merged.complain(1, "error: another\n");
+  for (const int rank : {0, 1, 2}) merged.output.ended(rank, Because::own);
   EXPECT_EQ(merged.err.str(), "");
   ASSERT_TRUE(merged.output.next_due().has_value());
   EXPECT_EQ(*merged.output.next_due(), merged.now + milliseconds(300));
@@ -83,8 +84,26 @@ TEST(MergedOutput, ErrorsOfSeveralRanksAreOneLine) {
   merged.output.show_due(merged.now + milliseconds(300));
   EXPECT_EQ(merged.err.str(), "[ranks 0, 2] error: no such file\n[rank 1] error: another\n");
   EXPECT_FALSE(merged.output.next_due().has_value());
-  EXPECT_TRUE(merged.output.has_explained(2));
-  EXPECT_FALSE(merged.output.has_explained(3));
+  EXPECT_EQ(merged.output.explanation(2), "no such file");
+  EXPECT_FALSE(merged.output.explanation(3).has_value());
+}
+
+TEST(MergedOutput, OneOfTheLauncherInARanksNameSharesItsLine) {
+  Merged merged;
+  merged.output.add_error(3, "no such file", merged.now);
+  merged.complain(0, "error: no such file\n");
+  merged.output.show_all();
+  EXPECT_EQ(merged.err.str(), "[ranks 0, 3] error: no such file\n");
+}
+
+TEST(MergedOutput, LaunchersLinesKeepTheirRanksAndShareALine) {
+  Merged merged({.prefix = false});
+  merged.complain(0, "[rank 1] error: no such file\n");
+  merged.complain(1, "[ranks 1, 12] error: no such file\n");
+  merged.complain(1, "[rank x] error: of a strange program\n");
+  merged.output.show_all();
+  EXPECT_EQ(merged.err.str(),
+            "[rank x] error: of a strange program\n[ranks 1, 12] error: no such file\n");
 }
 
 TEST(MergedOutput, ALateEqualErrorAddsNothingARepeatedOneDoes) {

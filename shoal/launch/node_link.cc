@@ -26,7 +26,9 @@ Deadline soon() { return Deadline::after(kOneExchange); }
 std::string to_text(const Failure& failure) {
   return nlohmann::json({{"rank", failure.rank},
                          {"exit_code", failure.exit_code},
-                         {"sentence", failure.sentence}})
+                         {"sentence", failure.sentence},
+                         {"own_words", failure.own_words},
+                         {"consequence", failure.consequence}})
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -35,7 +37,9 @@ Failure failure_from(const std::string& text) {
   if (!value.is_object()) return {.rank = -1, .exit_code = kLostNode, .sentence = "a node failed"};
   return {.rank = value.value("rank", -1),
           .exit_code = value.value("exit_code", kLostNode),
-          .sentence = value.value("sentence", "a node failed")};
+          .sentence = value.value("sentence", "a node failed"),
+          .own_words = value.value("own_words", ""),
+          .consequence = value.value("consequence", false)};
 }
 
 }  // namespace
@@ -78,14 +82,11 @@ void NodeLink::watch(const std::stop_token& end) {
     try {
       look_around();
     } catch (const Error& error) {
+      note_failure({.rank = -1,
+                    .exit_code = kLostNode,
+                    .sentence = fmt::format("the launcher of node 0 is gone ({})", error.what())});
       const std::lock_guard lock(mutex_);
       store_is_gone_ = true;
-      if (!failure_) {
-        failure_ =
-            Failure{.rank = -1,
-                    .exit_code = kLostNode,
-                    .sentence = fmt::format("the launcher of node 0 is gone ({})", error.what())};
-      }
       return;
     }
     std::unique_lock lock(mutex_);
@@ -95,8 +96,9 @@ void NodeLink::watch(const std::stop_token& end) {
 
 void NodeLink::look_around() {
   store_->add(fmt::format("launch/beat/{}", options_.node), 1, soon());
-  if (const auto failed = store_->look("launch/failed", soon()))
-    note_failure(failure_from(*failed));
+  for (const char* key : {"launch/failed", "launch/cause"}) {
+    if (const auto failed = store_->look(key, soon())) note_failure(failure_from(*failed));
+  }
   if (const auto stop = store_->look("launch/stop", soon())) {
     int signal_number = 0;
     std::from_chars(stop->data(), stop->data() + stop->size(), signal_number);
@@ -147,16 +149,15 @@ std::optional<std::string> NodeLink::loss_of(const Neighbour& other, int node, b
 
 void NodeLink::note_failure(Failure failure) {
   const std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = std::move(failure);
+  if (!failure_ || (failure_->consequence && !failure.consequence)) failure_ = std::move(failure);
 }
 
 void NodeLink::tell_failure(const Failure& failure) {
   note_failure(failure);
   try {
-    // The first one counts, for all nodes.
-    if (store_->add("launch/failures", 1, soon()) == 1) {
-      store_->set("launch/failed", to_text(failure), soon());
-    }
+    // The first one of its kind counts, for all nodes.
+    const std::string key = failure.consequence ? "launch/failed" : "launch/cause";
+    if (store_->add(key + "/count", 1, soon()) == 1) store_->set(key, to_text(failure), soon());
   } catch (const Error&) {
     // The store is gone, and the other launchers know by that.
   }

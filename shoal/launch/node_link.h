@@ -3,8 +3,9 @@
 // The store says of a launcher whose connection has ended (`launch/gone/<node>`); against a network
 // that swallows everything, every launcher also counts up `launch/beat/<node>`. Node 0, which
 // serves the store, watches both, and the others notice the loss of node 0 by the loss of the
-// store. The first failure is kept in `launch/failed`, a request to stop in `launch/stop`, the end
-// of a node's workers in `launch/done/<node>`.
+// store. The first failure with a cause of its own is kept in `launch/cause`, the first that only
+// follows from another in `launch/failed`, a request to stop in `launch/stop`, the end of a node's
+// workers in `launch/done/<node>`.
 #pragma once
 
 #include <chrono>

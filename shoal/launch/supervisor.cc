@@ -53,10 +53,6 @@ void Supervisor::write_to_launchers(const std::string& line) {
 }
 
 int Supervisor::run() {
-  const auto is_needed = [this] {
-    return neighbours_ != nullptr && !control_ended_ && phase_ != Phase::killing &&
-           neighbours_->is_needed();
-  };
   while (anybody_runs() || is_needed()) {
     wait_for_events();
     notice_endings();
@@ -72,6 +68,14 @@ int Supervisor::run() {
 bool Supervisor::anybody_runs() const {
   return std::any_of(children_.begin(), children_.end(),
                      [](const Watched& watched) { return !watched.ending; });
+}
+
+// By other nodes, or to hear from them why our workers have lost one of theirs.
+bool Supervisor::is_needed() {
+  if (neighbours_ == nullptr || control_ended_ || phase_ == Phase::killing) return false;
+  const bool looks_for_cause = failure_ && failure_->consequence && stop_signal_ == 0 &&
+                               phase_ == Phase::grace && Clock::now() < *phase_ends_;
+  return looks_for_cause || neighbours_->is_needed();
 }
 
 void Supervisor::wait_for_events() {
@@ -168,7 +172,10 @@ void Supervisor::notice_endings() {
   });
   for (const Watched* watched : ended) {
     const auto failure = failure_of(*watched);
-    if (failure) judge(*watched, *failure);
+    const bool by_us = phase_ == Phase::terminating || phase_ == Phase::killing;
+    const bool consequence = failure && (failure->consequence || by_us);
+    output_.ended(watched->facts.rank, consequence ? Because::others : Because::own);
+    if (failure && !by_us) judge(*watched, *failure);
   }
 }
 
@@ -183,17 +190,19 @@ std::optional<Failure> Supervisor::failure_of(const Watched& watched) const {
                                            "(ssh ended with code 255)",
                                            facts.name)};
   }
-  return Failure{.rank = facts.is_launcher ? -1 : facts.rank,
-                 .exit_code = ending.signal != 0 ? kLostWorker : ending.exit_code,
-                 .sentence = fmt::format("{} (pid {}{}) {}", facts.name, watched.process.pid(),
-                                         facts.where, describe(ending))};
+  return Failure{
+      .rank = facts.is_launcher ? -1 : facts.rank,
+      .exit_code = ending.signal != 0 ? kLostWorker : ending.exit_code,
+      .sentence = fmt::format("{} (pid {}{}) {}", facts.name, watched.process.pid(), facts.where,
+                              describe(ending)),
+      .own_words = output_.explanation(facts.rank).value_or(""),
+      // A launcher has sorted its workers' causes from their consequences already.
+      .consequence = !facts.is_launcher && ending.signal == 0 && ending.exit_code == kLostWorker};
 }
 
 // What the end of one worker means for the job.
 void Supervisor::judge(const Watched& watched, const Failure& failure) {
   const Ending& ending = *watched.ending;
-  const bool by_us = phase_ == Phase::terminating || phase_ == Phase::killing;
-  if (by_us) return;
   if (ends_after_stop(ending) && (stop_signal_ != 0 || ending.signal == 0)) {
     // Asked to stop, by us or by somebody else, the workers agree on a last step and end one by
     // one: the slower ones may still write their checkpoints.
@@ -204,25 +213,43 @@ void Supervisor::judge(const Watched& watched, const Failure& failure) {
     return;
   }
   lost_(failure);
-  const bool explained = output_.has_explained(watched.facts.rank);
-  const bool first = !failure_;
-  const bool own_words = explained || watched.facts.is_launcher;
-  const bool ssh_failed = watched.facts.is_launcher && ending.exit_code == kSshFailed;
-  if (ending.signal != 0 || ssh_failed || (first && !own_words)) {
-    output_.say("error: " + failure.sentence);
-  }
-  const bool consequence = ending.signal == 0 && ending.exit_code == kLostWorker;
-  if (!first && failure_is_consequence_ && !consequence) {
-    failure_ = failure;
-    failure_is_consequence_ = false;
-    return;
-  }
-  if (first) failure_is_consequence_ = consequence;
+  say_failure(watched, failure);
   fail(failure);
 }
 
+// The launcher's words for a worker that has none of its own.
+void Supervisor::say_failure(const Watched& watched, const Failure& failure) {
+  const Ending& ending = *watched.ending;
+  const bool is_launcher = watched.facts.is_launcher;
+  const bool ssh_failed = is_launcher && ending.exit_code == kSshFailed;
+  const bool has_words = is_launcher || !failure.own_words.empty();
+  if (ending.signal != 0 || ssh_failed || (!has_words && supersedes(failure))) {
+    if (failure.consequence) {
+      output_.add_error(failure.rank, failure.sentence, Clock::now());
+    } else {
+      output_.say("error: " + failure.sentence);
+    }
+  }
+}
+
+// The first cause counts; without one, the first consequence.
+bool Supervisor::supersedes(const Failure& failure) const {
+  return !failure_ || (failure_->consequence && !failure.consequence);
+}
+
+// Of a lost worker or launcher the others may say more: where it was missing.
+void Supervisor::note_cause(const Failure& failure) {
+  if (failure.consequence) return;
+  if (failure.exit_code == kLostWorker) {
+    output_.know_loss();
+  } else {
+    output_.know_cause();
+  }
+}
+
 void Supervisor::fail(const Failure& failure) {
-  if (!failure_) {
+  note_cause(failure);
+  if (supersedes(failure)) {
     failure_ = failure;
     if (neighbours_ != nullptr) neighbours_->tell_failure(failure);
   }
@@ -245,10 +272,15 @@ void Supervisor::notice_stop() {
 
 void Supervisor::notice_neighbours() {
   if (neighbours_ == nullptr) return;
-  if (const auto failure = neighbours_->failure(); failure && !failure_) {
-    output_.say("error: " + failure->sentence);
+  if (const auto failure = neighbours_->failure(); failure && supersedes(*failure)) {
+    note_cause(*failure);
+    if (failure->own_words.empty()) {
+      output_.say("error: " + failure->sentence);
+    } else {
+      output_.add_error(failure->rank, failure->own_words, Clock::now());
+      output_.ended(failure->rank, failure->consequence ? Because::others : Because::own);
+    }
     failure_ = failure;
-    failure_is_consequence_ = false;
     if (phase_ == Phase::running || phase_ == Phase::stopping) enter(Phase::grace, options_.grace);
   }
   if (const int signal_number = neighbours_->stop_signal()) forward_stop(signal_number);

@@ -21,6 +21,10 @@ struct Failure {
   int rank = -1;  // -1: no worker, but a launcher
   int exit_code = 1;
   std::string sentence;  // "worker 1 (pid 12) was killed by signal 9 (SIGKILL)"
+  // Of a worker that has said itself why it ended.
+  std::string own_words{};
+  // The worker lost another: somebody else's failure is the cause.
+  bool consequence = false;
 };
 
 // What the launchers of a job on several nodes tell each other. Calls may come from one thread;
@@ -30,7 +34,8 @@ class Neighbours {
   virtual ~Neighbours() = default;
   virtual void tell_failure(const Failure& failure) = 0;
   virtual void tell_stop(int signal_number) = 0;
-  // A failure of another node, or the loss of its launcher; nothing while all is well.
+  // The first failure of the job, this node's included, or the loss of a launcher; a cause comes
+  // before consequences. Nothing while all is well.
   virtual std::optional<Failure> failure() = 0;
   virtual int stop_signal() = 0;  // that another launcher was asked to stop with; 0 for none
   // Whether somebody still needs this launcher after its own workers have ended.
@@ -71,8 +76,9 @@ class Supervisor {
   void write_to_launchers(const std::string& line);
 
   // Returns when every process has ended and nothing of their groups is left: 0, 128 + signal after
-  // a stop, otherwise the first failure's code (3 for a worker killed by a signal). An exit with
-  // code 3 (a worker that lost another) gives way to a more telling code that comes with it.
+  // a stop, otherwise the first failure's code (3 for a worker killed by a signal). A worker that
+  // exits with code 3 has lost another: its code and its error lines give way to those of the
+  // worker, here or on another node, that fails for a reason of its own.
   // Blocks; the limits are those of the options. Call once, from the thread that called start.
   int run();
 
@@ -86,6 +92,7 @@ class Supervisor {
   };
 
   bool anybody_runs() const;
+  bool is_needed();
   void wait_for_events();
   bool read_some(Watched& watched, Stream stream);
   void drain(Watched& watched);
@@ -96,6 +103,9 @@ class Supervisor {
   void notice_stop();
   void notice_neighbours();
   void forward_stop(int signal_number);
+  void say_failure(const Watched& watched, const Failure& failure);
+  bool supersedes(const Failure& failure) const;
+  void note_cause(const Failure& failure);
   void fail(const Failure& failure);
   void enter(Phase phase, std::chrono::milliseconds limit);
   void advance_phase();
@@ -114,9 +124,8 @@ class Supervisor {
   Phase phase_ = Phase::running;
   std::optional<Clock::time_point> phase_ends_;
   std::optional<Failure> failure_;
-  bool failure_is_consequence_ = false;  // an exit with code 3: somebody else's end was the cause
-  int stop_signal_ = 0;                  // forwarded to the workers
-  bool stopped_first_ = false;           // before anything failed: what fails then follows from it
+  int stop_signal_ = 0;         // forwarded to the workers
+  bool stopped_first_ = false;  // before anything failed: what fails then follows from it
   bool control_ended_ = false;
   std::string control_line_;
 };

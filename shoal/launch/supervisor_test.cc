@@ -103,9 +103,40 @@ TEST(Supervisor, SurvivorsMayEndWithWordsOfTheirOwn) {
 
 TEST(Supervisor, TheCauseCountsNotTheConsequence) {
   Supervised job;
-  job.start(0, "exit 3");             // noticed the loss of rank 1 ...
-  job.start(1, "sleep 0.3; exit 5");  // ... which had a loss that was not finite
+  job.start(0, "echo 'error: rank 1 has left' >&2; exit 3");
+  job.start(1, "sleep 0.3; echo 'error: the loss is not finite' >&2; exit 5");
+  job.start(2, "sleep 0.6; echo 'error: rank 0 has left' >&2; exit 3");
   EXPECT_EQ(job.supervisor.run(), 5);
+  EXPECT_EQ(job.err_text.text(), "[rank 1] error: the loss is not finite\n");
+  EXPECT_THAT(job.lost, ElementsAre(0, 1, 2));
+}
+
+TEST(Supervisor, ASilentCauseIsNamedASilentConsequenceIsNot) {
+  Supervised job;
+  job.start(0, "exit 3");
+  job.start(1, "sleep 0.3; exit 5");
+  EXPECT_EQ(job.supervisor.run(), 5);
+  EXPECT_THAT(job.err_text.text(), HasSubstr("error: worker 1 (pid "));
+  EXPECT_THAT(job.err_text.text(), Not(HasSubstr("worker 0")));
+}
+
+TEST(Supervisor, WithoutACauseTheConsequencesAreShown) {
+  Supervised job;
+  job.start(0, "echo 'error: rank 1 has not come' >&2; exit 3");
+  job.start(1, "sleep 0.3; exit 3");
+  EXPECT_EQ(job.supervisor.run(), 3);
+  EXPECT_EQ(job.err_text.text(), "[rank 0] error: rank 1 has not come\n");
+}
+
+TEST(Supervisor, AfterADeathOneSurvivorsSentenceIsEnough) {
+  Supervised job;
+  job.start(0, "kill -9 $$");
+  job.start(1, "sleep 0.3; echo 'error: rank 0 has died' >&2; exit 3");
+  job.start(2, "sleep 0.6; echo 'error: rank 0 was lost (rank 1 found out)' >&2; exit 3");
+  EXPECT_EQ(job.supervisor.run(), 3);
+  EXPECT_THAT(job.err_text.text(), HasSubstr("was killed by signal 9 (SIGKILL)\n"));
+  EXPECT_THAT(job.err_text.text(), HasSubstr("[rank 1] error: rank 0 has died\n"));
+  EXPECT_THAT(job.err_text.text(), Not(HasSubstr("found out")));
 }
 
 TEST(Supervisor, AWorkerThatIgnoresSigtermIsKilled) {
@@ -223,6 +254,43 @@ TEST(Supervisor, AFailureOnAnotherNodeEndsTheJobHere) {
   EXPECT_EQ(job.supervisor.run(), 5);
   EXPECT_THAT(job.err_text.text(), HasSubstr("error: worker 7 is gone\n"));
   EXPECT_THAT(neighbours.told, IsEmpty());
+}
+
+TEST(Supervisor, ACauseOnAnotherNodeStandsForTheConsequenceHere) {
+  ScriptedNeighbours neighbours;
+  neighbours.bad_news = Failure{
+      .rank = 7, .exit_code = 5, .sentence = "worker 7 is gone", .own_words = "the disk is full"};
+  Supervised job(kPatient, &neighbours);
+  job.start(0, "echo 'error: rank 7 has left' >&2; exit 3");
+  EXPECT_EQ(job.supervisor.run(), 5);
+  EXPECT_EQ(job.err_text.text(), "[rank 7] error: the disk is full\n");
+}
+
+TEST(Supervisor, AConsequenceOnAnotherNodeGivesWayToTheCauseHere) {
+  ScriptedNeighbours neighbours;
+  neighbours.bad_news = Failure{.rank = 7,
+                                .exit_code = 3,
+                                .sentence = "worker 7 is gone",
+                                .own_words = "rank 0 has left",
+                                .consequence = true};
+  Supervised job(kPatient, &neighbours);
+  job.start(0, "sleep 0.3; echo 'error: the disk is full' >&2; exit 1");
+  EXPECT_EQ(job.supervisor.run(), 1);
+  EXPECT_EQ(job.err_text.text(), "[rank 0] error: the disk is full\n");
+  EXPECT_THAT(neighbours.told, ElementsAre(1));
+}
+
+TEST(Supervisor, AConsequenceOnAnotherNodeIsShownWhenItIsAllThereIs) {
+  ScriptedNeighbours neighbours;
+  neighbours.bad_news = Failure{.rank = 7,
+                                .exit_code = 3,
+                                .sentence = "worker 7 is gone",
+                                .own_words = "rank 0 has not come",
+                                .consequence = true};
+  Supervised job(kQuick, &neighbours);
+  job.start(0, "exec sleep 1000");
+  EXPECT_EQ(job.supervisor.run(), 3);
+  EXPECT_THAT(job.err_text.text(), HasSubstr("[rank 7] error: rank 0 has not come\n"));
 }
 
 TEST(Supervisor, OwnFailuresAndStopsAreToldToTheOthers) {
