@@ -55,8 +55,8 @@ class CheckpointWriter {
   // Step whose slices this rank has written completely, to be agreed on; -1 when none is open.
   // Throws what failed in the writer's thread (full disk), naming file and reason.
   std::int64_t written() const;
-  // All ranks have written(): the writer's thread of rank 0 writes the index and removes the oldest.
-  // Returns at once.
+  // All ranks have written(): the writer's thread of rank 0 writes the index and removes the
+  // oldest. Returns at once.
   void commit();
   bool writing() const;  // begun, and not yet complete as far as this rank has to do with it
   // The step that commit() was done with last, on rank 0 with its index on disk; -1 before. Throws

@@ -27,7 +27,7 @@
 namespace shoal {
 namespace {
 
-constexpr int kNice = 10;                       // training comes first where they share a core
+constexpr int kNice = 10;  // training comes first where they share a core
 
 void require_usable_folder(const std::filesystem::path& path) {
   std::error_code failure;

@@ -185,8 +185,7 @@ void AtomicFile::write_direct(std::span<const std::byte> content) {
       (content.size() + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
   std::size_t at = 0;
   while (is_direct && at < padded) {
-    const ssize_t written =
-        ::write(fd_, content.data() + at, std::min(kDirectPiece, padded - at));
+    const ssize_t written = ::write(fd_, content.data() + at, std::min(kDirectPiece, padded - at));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno != EINVAL) cannot_write(path_, errno);
     if (written < 0) break;  // it was promised and is not possible: the cache takes the rest
