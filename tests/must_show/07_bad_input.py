@@ -19,8 +19,6 @@ def refuse(what, job, pattern, *words, code=2, workers=1, report=True, **options
     outputs = ["--report", OUT / "report.json", "--trace", OUT / "trace.json"] if report else []
     done = shoal("train", job, "-n", workers, "--quiet", *outputs, *words, expect=None, **options)
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    if workers > 1 and len(lines) > 1:  # what a worker's end means for the others
-        lines = [line for line in lines if not re.search(r"error: rank \d+ has left", line)]
     if done.returncode != code:
         fail(f"{what}: exit code {done.returncode} instead of {code}: {lines}")
     if len(lines) != 1 or not re.search(pattern, lines[0]):
