@@ -60,7 +60,7 @@ TEST_F(JobPreparationTest, RefusesAPlanBeforeItReads) {
 // The file of programs is missing too, but the data is what to mend first.
 TEST_F(JobPreparationTest, NamesAFaultOfTheDataBeforeAnyOther) {
   damage_the_last_file();
-  JobPreparation preparation(job_, 2, {.programs_file = "/absent/programs.json"});
+  JobPreparation preparation(job_, 2, {.facts_file = {}, .programs_file = "/absent/programs.json"});
   const auto expected = StartsWith("Corrupt: " + (folder_ / "test-images").string());
   EXPECT_THAT(refusal([&] { preparation.compile_programs(); }), expected);
 }
