@@ -1,8 +1,10 @@
 #include "shoal/core/file_image.h"
 
-#include <hwy/cache_control.h>
-#include <hwy/highway.h>
 #include <sys/mman.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -15,8 +17,6 @@
 namespace shoal {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
 constexpr std::size_t kHugePage = 2 << 20;
 static_assert(kHugePage % kDirectAlignment == 0);
 // A checksum's three lanes of 4 KiB: small enough to be in the first cache still when copied.
@@ -24,17 +24,29 @@ constexpr std::size_t kBlock = 3 * 4096;
 
 // Stores that do not first read what they overwrite: half of a plain copy's traffic to memory.
 void stream(std::byte* to, const std::byte* from, std::size_t bytes) {
-  const hn::ScalableTag<std::uint8_t> d;
-  const std::size_t step = hn::Lanes(d);
-  const std::size_t head =
-      std::min(bytes, (step - reinterpret_cast<std::uintptr_t>(to) % step) % step);
+#if defined(__SSE2__)
+  constexpr std::size_t kLine = 64;
+  const auto misaligned = reinterpret_cast<std::uintptr_t>(to) % kLine;
+  const std::size_t head = std::min(bytes, (kLine - misaligned) % kLine);
   std::memcpy(to, from, head);
   std::size_t at = head;
-  for (; at + step <= bytes; at += step) {
-    hn::Stream(hn::LoadU(d, reinterpret_cast<const std::uint8_t*>(from + at)), d,
-               reinterpret_cast<std::uint8_t*>(to + at));
+  for (; at + kLine <= bytes; at += kLine) {
+    for (std::size_t i = at; i < at + kLine; i += sizeof(__m128i)) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    }
   }
   std::memcpy(to + at, from + at, bytes - at);
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+
+// Such stores are not ordered by a lock; another thread writes the file.
+void make_visible() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
 }
 
 }  // namespace
@@ -63,7 +75,7 @@ std::uint32_t FileImage::put(std::size_t at, std::span<const std::byte> content)
     checksum = crc32c(block, checksum);
     stream(memory_.get() + at + done, block.data(), block.size());
   }
-  hwy::FlushStream();  // such stores are not ordered by a lock: another thread writes the file
+  make_visible();
   return checksum;
 }
 
