@@ -85,6 +85,12 @@ class Interpreter {
     ElementType type;
   };
 
+  // On purpose not the product's own: this judges the verifier, which uses that one.
+  static bool is_carried(ValueKind kind) {
+    return kind == ValueKind::parameter || kind == ValueKind::buffer ||
+           kind == ValueKind::optimizer_state;
+  }
+
   void fail(int rank, const std::string& why) {
     if (error_.empty()) error_ = fmt::format("rank {}: {}", rank, why);
   }
@@ -309,7 +315,8 @@ class Interpreter {
     std::map<Value, Term> results;
     const int last = static_cast<int>(blocks_.size()) - 1;
     for (const auto& [value, found] : ranks_[rank].values) {
-      const bool result = outlives_run(value.kind) ||
+      const bool result = is_carried(value.kind) || value.kind == ValueKind::loss ||
+                          value.kind == ValueKind::agreed ||
                           (!programs_[rank].trains && value.kind == ValueKind::activation &&
                            value.block == last && found.has_value());
       if (result) results[value] = found.value_or(0);
