@@ -108,7 +108,8 @@ function(shoal_add_header name)
 endfunction()
 
 function(shoal_use_header target name)
-  target_compile_options(${target} PRIVATE -fpch-preprocess)
+  get_target_property(options ${name} COMPILE_OPTIONS)
+  target_compile_options(${target} PRIVATE ${options})
   target_precompile_headers(${target} REUSE_FROM ${name})
 endfunction()
 

@@ -27,8 +27,7 @@ enum class Because : std::uint8_t {
 
 // When one worker fails, the others lose it, and say so. Only the cause is worth reading:
 // - Lines of a worker that ended because of others wait for the end of the job, and are dropped
-// when
-//   a cause has come to be known. Without one they are all there is, and are shown; where the
+//   when a cause has come to be known. Without one they are all there is, and are shown; where the
 //   launcher has named a lost worker itself, the first of them is enough.
 // - The same line from several workers is shown once. Lines of different workers that differ in
 //   numbers only (the file of rank 0, that of rank 1) count as the same; the first is shown.

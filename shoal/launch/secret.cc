@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 
@@ -110,7 +111,7 @@ std::filesystem::path private_folder(const std::string& runtime_folder) {
   const bool given = !runtime_folder.empty() && is_private_folder(runtime_folder);
   const std::filesystem::path folder =
       given ? std::filesystem::path(runtime_folder) / "shoal"
-            : std::filesystem::path(fmt::format("/tmp/shoal-{}", ::geteuid()));
+            : std::filesystem::path(fmt::format("{}/shoal-{}", P_tmpdir, ::geteuid()));
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
     throw InvalidInput(
         fmt::format("cannot make the folder {}: {}", folder.string(), std::strerror(errno)));

@@ -26,8 +26,9 @@ OwnedFd secret_in_memory(const std::string& secret);
 std::string read_secret_fd(int fd);
 
 // A folder only this user can enter: $XDG_RUNTIME_DIR/shoal when `runtime_folder` names a folder
-// of this user, otherwise /tmp/shoal-<uid>. Made when missing. Throws InvalidInput when somebody
-// else owns it or can enter it.
+// of this user, otherwise shoal-<uid> in the system's P_tmpdir: one place for all processes of the
+// user, whatever their TMPDIR. Made when missing. Throws InvalidInput when somebody else owns it or
+// can enter it.
 std::filesystem::path private_folder(const std::string& runtime_folder);
 
 }  // namespace shoal
