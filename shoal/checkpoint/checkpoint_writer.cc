@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -41,13 +40,6 @@ void require_usable_folder(const std::filesystem::path& path) {
         fmt::format("[checkpoint] path {} is not writable: {}: choose another folder",
                     path.string(), std::strerror(errno)));
   }
-}
-
-void sync_folder(const std::filesystem::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
 }
 
 }  // namespace
@@ -215,7 +207,7 @@ class CheckpointWriter::Impl {
     for (int rank = 0; rank < size_; ++rank) {
       std::filesystem::remove(folder_ / records_file(rank), ignored);
     }
-    sync_folder(options_.path);
+    sync_folder(options_.path, folder_);
   }
 
   // A later step's folder is from a run that was given up, for example because it is damaged: it

@@ -102,11 +102,15 @@ void ConsoleObserver::finished(const RunReport& report) {
   if (!report.stopped_by.empty()) {
     line(fmt::format("stopped by {} after step {}", report.stopped_by, report.steps));
   }
-  line(fmt::format("{:.0f} samples/s, step {:.2f} ms (median), first step done after {:.2f} s",
-                   report.samples_per_second, 1e3 * report.step_p50, report.start_seconds));
-  line(fmt::format("a step's time: compute {}, communication {}, data {}, other {}",
-                   percent(report.share_compute), percent(report.share_communication),
-                   percent(report.share_data), percent(report.share_other)));
+  if (report.step_seconds.empty()) {
+    line("no figures of speed: the first step of a run warms up, and there was no second");
+  } else {
+    line(fmt::format("{:.0f} samples/s, step {:.2f} ms (median), first step done after {:.2f} s",
+                     report.samples_per_second, 1e3 * report.step_p50, report.start_seconds));
+    line(fmt::format("a step's time: compute {}, communication {}, data {}, other {}",
+                     percent(report.share_compute), percent(report.share_communication),
+                     percent(report.share_data), percent(report.share_other)));
+  }
   line("weights sha256 " + report.weights_sha256);
 }
 

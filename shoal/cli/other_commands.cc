@@ -11,7 +11,9 @@ namespace shoal {
 
 int checkpoint_diff_command(const std::string& a, const std::string& b) {
   try {
-    const auto differences = difference(Checkpoint(a), Checkpoint(b));
+    const Checkpoint first(a);  // apart, so that the first of two bad ones is named
+    const Checkpoint second(b);
+    const auto differences = difference(first, second);
     double largest = 0;
     bool same_tensors = true;
     for (const TensorDifference& tensor : differences) {

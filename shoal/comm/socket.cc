@@ -59,6 +59,23 @@ std::pair<sockaddr_un, socklen_t> local_address(const std::string& name) {
   return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
 }
 
+// A message of one byte with room for one open file beside it.
+struct FileMessage {
+  FileMessage() {
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
+  FileMessage(const FileMessage&) = delete;
+  FileMessage& operator=(const FileMessage&) = delete;
+
+  char byte = 1;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+};
+
 }  // namespace
 
 Socket listen_local(const std::string& name) {
@@ -89,34 +106,20 @@ LocalPeer local_peer(const Socket& connection) {
 }
 
 bool hand_file(const Socket& connection, int file) {
-  char byte = 1;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  FileMessage carrier;
+  cmsghdr* header = CMSG_FIRSTHDR(&carrier.message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(header), &file, sizeof file);
-  return sendmsg(connection.fd(), &message, MSG_NOSIGNAL) == 1;
+  return sendmsg(connection.fd(), &carrier.message, MSG_NOSIGNAL) == 1;
 }
 
 Socket take_file(const Socket& connection, Deadline deadline) {
   if (!await_events(connection.fd(), POLLIN, deadline)) return Socket();
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (recvmsg(connection.fd(), &message, MSG_CMSG_CLOEXEC) != 1) return Socket();
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  FileMessage carrier;
+  if (recvmsg(connection.fd(), &carrier.message, MSG_CMSG_CLOEXEC) != 1) return Socket();
+  const cmsghdr* header = CMSG_FIRSTHDR(&carrier.message);
   if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return Socket();
   int file = -1;
   std::memcpy(&file, CMSG_DATA(header), sizeof file);

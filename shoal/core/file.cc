@@ -76,15 +76,6 @@ class Descriptor {
   int fd_;
 };
 
-// So that the new name itself survives a power cut. Some file systems cannot sync a folder
-// (EINVAL), and a folder without read permission cannot be opened: the file is complete all the
-// same.
-void sync_folder(const fs::path& path, const fs::path& folder) {
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened.get() < 0) return;
-  if (::fsync(opened.get()) != 0 && errno != EINVAL && errno != EROFS) cannot_write(path, errno);
-}
-
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -109,6 +100,13 @@ std::string read_file(const fs::path& path) {
   }
   content.resize(length);
   return content;
+}
+
+// Some file systems cannot sync a folder: EINVAL.
+void sync_folder(const fs::path& folder, const fs::path& path) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0) return;
+  if (::fsync(opened.get()) != 0 && errno != EINVAL && errno != EROFS) cannot_write(path, errno);
 }
 
 void replace_file(const fs::path& path, std::string_view content) {
@@ -209,7 +207,7 @@ void AtomicFile::commit() {
   if (::rename(beside_.c_str(), target_.c_str()) != 0) cannot_write(path_, errno);
   beside_.clear();  // from here on it is the file itself: not to be removed
   close_and_remove();
-  sync_folder(path_, folder_of(target_));
+  sync_folder(folder_of(target_), path_);
 }
 
 }  // namespace shoal

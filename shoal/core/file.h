@@ -17,6 +17,11 @@ std::string read_file(const std::filesystem::path& path);
 // part. Throws InvalidInput naming path and reason (full disk, no permission); the old file stays.
 void replace_file(const std::filesystem::path& path, std::string_view content);
 
+// So that names made or renamed in `folder` survive a power cut too. A file system that cannot sync
+// folders, and a folder that cannot be read, are no error. Throws InvalidInput naming `path`, the
+// file or folder that is written, when the disk fails.
+void sync_folder(const std::filesystem::path& folder, const std::filesystem::path& path);
+
 // What direct writes to any usual disk need; also the size of a page.
 constexpr std::size_t kDirectAlignment = 4096;
 

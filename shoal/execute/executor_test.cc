@@ -301,7 +301,7 @@ TEST_F(ExecutorTest, TheTraceIsWhatRan) {
     EXPECT_EQ(ran[rank].size(),
               2 * all.named.at("train")[static_cast<std::size_t>(rank)].ops.size());
   }
-  EXPECT_THAT(names, ::testing::IsSupersetOf({"rank 0", "rank 1", "compute", "group data"}));
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"rank 0", "rank 1", "compute", "data"}));
   EXPECT_THAT(steps_of_a_worker, ElementsAre("load", "synchronize", "train", "update"));
   EXPECT_GE(lanes.size(), 4u);
   for (auto& [lane, spans] : lanes) {  // one thing at a time in a lane

@@ -1,6 +1,5 @@
 #include "shoal/execute/program_runner.h"
 
-#include <fmt/format.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -11,20 +10,6 @@
 
 namespace shoal {
 namespace {
-
-std::string lane_name(const Lane& lane, const Program& program) {
-  switch (lane.kind) {
-    case Lane::Kind::compute:
-      return "compute";
-    case Lane::Kind::group:
-      return "group " + program.groups.at(lane.index).name;
-    case Lane::Kind::send:
-      return fmt::format("send to {}", lane.index);
-    case Lane::Kind::receive:
-      return fmt::format("receive from {}", lane.index);
-  }
-  return "?";
-}
 
 // Which of a worker's six steps an operation belongs to.
 const char* category_of(OpKind kind) {

@@ -355,8 +355,11 @@ void Supervisor::finish() {
   output_.show_all();
 }
 
+// A worker that says what went wrong while it stopped counts, such as a last checkpoint that did
+// not fit the disk. Of one that says nothing, the stop itself may be the reason.
 int Supervisor::exit_code() const {
-  if (failure_ && !stopped_first_) return failure_->exit_code;
+  const bool explained = failure_ && !failure_->consequence && !failure_->own_words.empty();
+  if (failure_ && (!stopped_first_ || explained)) return failure_->exit_code;
   return stop_signal_ != 0 ? 128 + stop_signal_ : 0;
 }
 

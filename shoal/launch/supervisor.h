@@ -76,9 +76,10 @@ class Supervisor {
   void write_to_launchers(const std::string& line);
 
   // Returns when every process has ended and nothing of their groups is left: 0, 128 + signal after
-  // a stop, otherwise the first failure's code (3 for a worker killed by a signal). A worker that
-  // exits with code 3 has lost another: its code and its error lines give way to those of the
-  // worker, here or on another node, that fails for a reason of its own.
+  // a stop, otherwise the first failure's code (3 for a worker killed by a signal); also after a
+  // stop, when the worker has explained its failure. A worker that exits with code 3 has lost
+  // another: its code and its error lines give way to those of the worker, here or on another node,
+  // that fails for a reason of its own.
   // Blocks; the limits are those of the options. Call once, from the thread that called start.
   int run();
 

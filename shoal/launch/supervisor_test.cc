@@ -172,6 +172,32 @@ TEST(Supervisor, AStopIsPassedOnOnceAndWaitedFor) {
   EXPECT_THAT(job.lost, IsEmpty());
 }
 
+// A last checkpoint that does not fit the disk is not a clean stop.
+TEST(Supervisor, AWorkerThatExplainsWhyItCouldNotStopWellCounts) {
+  Supervised job;
+  job.start(0,
+            "trap 'echo error: disk full >&2; exit 1' INT; echo ready; "
+            "while true; do sleep 0.01; done");
+  job.start(1, "trap 'exit 130' INT; echo ready; while true; do sleep 0.01; done");
+  std::jthread user([&] {
+    job.out_text.wait_for("[rank 0] ready");
+    job.out_text.wait_for("[rank 1] ready");
+    job.stop.ask(SIGINT);
+  });
+  EXPECT_EQ(job.supervisor.run(), 1);
+  EXPECT_THAT(job.err_text.text(), HasSubstr("error: disk full"));
+}
+
+TEST(Supervisor, AWorkerThatEndsInItsOwnWayWhenAskedToStopHasStopped) {
+  Supervised job;
+  job.start(0, "trap 'exit 1' INT; echo ready; while true; do sleep 0.01; done");
+  std::jthread user([&] {
+    job.out_text.wait_for("ready");
+    job.stop.ask(SIGINT);
+  });
+  EXPECT_EQ(job.supervisor.run(), 130);
+}
+
 TEST(Supervisor, ASecondStopKills) {
   Supervised job;
   job.start(0, "trap 'echo busy' INT; echo ready; while true; do sleep 0.01; done");

@@ -74,22 +74,6 @@ std::string values_text(const Op& op, int micro_batches) {
   return text;
 }
 
-std::string lane_text(const Op& op, const Program& program) {
-  const Lane lane = lane_of(op);
-  switch (lane.kind) {
-    case Lane::Kind::compute:
-      return "compute";
-    case Lane::Kind::group:
-      if (lane.index < 0 || lane.index >= std::ssize(program.groups)) return "compute";
-      return program.groups[lane.index].name;
-    case Lane::Kind::send:
-      return fmt::format("to {}", lane.index);
-    case Lane::Kind::receive:
-      return fmt::format("from {}", lane.index);
-  }
-  return "?";
-}
-
 // What is sent; else what is written.
 std::int64_t bytes_of_op(const Op& op, const Program& program,
                          const std::vector<BlockFacts>& blocks) {
@@ -110,7 +94,7 @@ std::string program_listing(const Program& program, const std::vector<BlockFacts
   std::vector<Row> rows{{"#", "operation", "lane", "bytes", "reads -> writes; frees"}};
   for (const Op& op : program.ops) {
     rows.push_back({fmt::format("{}", rows.size() - 1), text_of(op, program.micro_batches),
-                    lane_text(op, program), human_bytes(bytes_of_op(op, program, blocks)),
+                    lane_name(lane_of(op), program), human_bytes(bytes_of_op(op, program, blocks)),
                     values_text(op, program.micro_batches)});
   }
   const auto widest = [&](std::string Row::*column) {

@@ -93,21 +93,6 @@ double tick_step(double span, double count) {
   return 10 * power;
 }
 
-std::string lane_name(const Lane& lane, const Program& program) {
-  switch (lane.kind) {
-    case Lane::Kind::compute:
-      return "compute";
-    case Lane::Kind::group:
-      if (lane.index < 0 || lane.index >= std::ssize(program.groups)) return "agree";
-      return program.groups[lane.index].name;
-    case Lane::Kind::send:
-      return fmt::format("to {}", lane.index);
-    case Lane::Kind::receive:
-      return fmt::format("from {}", lane.index);
-  }
-  return "?";
-}
-
 std::string shortened(std::string text, double width, double character) {
   const auto most = static_cast<std::size_t>(std::max(4.0, width / character));
   if (text.size() <= most) return text;

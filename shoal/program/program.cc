@@ -1,5 +1,7 @@
 #include "shoal/program/program.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
@@ -100,6 +102,21 @@ std::int64_t gradient_bytes_per_sample(const BlockFacts& block) {
 }
 
 }  // namespace
+
+std::string lane_name(const Lane& lane, const Program& program) {
+  switch (lane.kind) {
+    case Lane::Kind::compute:
+      return "compute";
+    case Lane::Kind::group:
+      if (lane.index < 0 || lane.index >= std::ssize(program.groups)) return "agree";
+      return program.groups[lane.index].name;
+    case Lane::Kind::send:
+      return fmt::format("to {}", lane.index);
+    case Lane::Kind::receive:
+      return fmt::format("from {}", lane.index);
+  }
+  return "?";
+}
 
 std::string_view name_of(ProgramKind kind) {
   switch (kind) {

@@ -51,6 +51,9 @@ struct Program {
 // One named program ("train", "evaluate", "predict") of every rank, by rank.
 using RankPrograms = std::vector<Program>;
 
+// "compute", a group's name, "to 2", "from 2"; "agree" where one worker agrees with itself.
+std::string lane_name(const Lane& lane, const Program& program);
+
 // Everything that a plan compiles to.
 struct Programs {
   std::vector<BlockFacts> blocks;

@@ -86,7 +86,7 @@ def measured_forward_slots(trace, step):
 def run_schedule(schedule, expected):
     wait = {"wait": WAIT, "backward": WAIT}
     layers = [["flatten", {"linear": 16}, wait], [{"linear": 16}, wait], [{"linear": 10}, wait]]
-    job = small_job(schedule, model={"layers": layers}, train={"steps": 3},
+    job = small_job(schedule, model={"layers": layers}, train={"steps": SCHEDULE_STEPS},
                     parallel={"mesh": {"pipe": 3}},
                     pipeline={"microbatches": 3, "schedule": schedule, "cuts": [1, 2]})
     printed = shoal("plan", job, "-n", 3, "--no-costs").stdout
@@ -95,7 +95,7 @@ def run_schedule(schedule, expected):
     file = TEMPORARY / f"{schedule}.json"
     train(job, 3, "--trace", file)
     trace = json.loads(file.read_text())
-    measured = [measured_forward_slots(trace, step) for step in range(3)]
+    measured = [measured_forward_slots(trace, step) for step in range(SCHEDULE_STEPS)]
     nearest = min(measured, key=lambda m: abs(m - expected))
     check(abs(nearest - expected) < 0.5,
           f"{schedule}: {nearest:.2f} forward slots in the trace, {expected} in the program")

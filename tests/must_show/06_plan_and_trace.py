@@ -1,12 +1,9 @@
 #!/usr/bin/env python3
 """The printed program of two workers, and the trace of the same operations over a slow link."""
-import json
-import os
 import re
-import shutil
-import subprocess
 
-from support import SHOAL, TEMPORARY, check, environment, fail, finished, job_file, shoal, skip
+from support import (TEMPORARY, check, fail, finished, job_file, lacks_for_two_hosts, shoal, skip,
+                     train_on_two_hosts)
 
 WIDTH = 1024
 JOB = job_file("wide", {
@@ -29,45 +26,6 @@ def printed_program():
     check(re.search(r"^ranks? 0.*\| F0 B0", text, re.MULTILINE), "a picture on the terminal")
     check(svg.read_text().lstrip().startswith("<"), "a picture as SVG")
     return programs[0]
-
-
-def command(*words):
-    subprocess.run(words, check=True)
-
-
-def train_over_slow_link():
-    """Two launchers in two network namespaces; each sends at most 1 Gbit/s."""
-    spaces = [f"shoal{os.getpid()}{side}" for side in "ab"]
-    ends = [f"sh{os.getpid()}{side}" for side in "ab"]
-    trace = TEMPORARY / "trace.json"
-    try:
-        for space in spaces:
-            command("ip", "netns", "add", space)
-        command("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
-        for i, (space, end) in enumerate(zip(spaces, ends)):
-            command("ip", "link", "set", end, "netns", space)
-            command("ip", "-n", space, "addr", "add", f"10.78.0.{i + 1}/24", "dev", end)
-            command("ip", "-n", space, "link", "set", end, "up")
-            command("ip", "-n", space, "link", "set", "lo", "up")
-            command("ip", "netns", "exec", space, "tc", "qdisc", "add", "dev", end, "root", "tbf",
-                    "rate", "1gbit", "burst", "256kb", "latency", "50ms")
-        secret = TEMPORARY / "secret"
-        secret.write_text("0123456789abcdef" * 2 + "\n")
-        secret.chmod(0o600)
-        launchers = [subprocess.Popen(
-            ["ip", "netns", "exec", space, SHOAL, "train", str(JOB), "-n", "1", "--quiet",
-             "--nodes", "2", "--node-rank", str(i), "--secret-file", str(secret), "--master", "10.78.0.1:29412",
-             "--trace", str(trace if i == 0 else TEMPORARY / "unused.json")],
-            env=environment(), text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for i, space in enumerate(spaces)]
-        for launcher in launchers:
-            output, _ = launcher.communicate(timeout=200)
-            if launcher.returncode != 0:
-                fail(f"a launcher exits {launcher.returncode}: {output}")
-    finally:
-        for space in spaces:
-            subprocess.run(["ip", "netns", "del", space], stderr=subprocess.DEVNULL)
-    return json.loads(trace.read_text())["traceEvents"]
 
 
 def spans_of(events, rank, step):
@@ -105,7 +63,7 @@ def check_trace(events, program):
 
 PROGRAM = printed_program()
 check(any(name.startswith("AllReduce") for name in PROGRAM), f"it sums gradients: {PROGRAM}")
-if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"):
-    skip("the program is printed; a link shaped to 1 Gbit/s needs root, ip and tc")
-check_trace(train_over_slow_link(), PROGRAM)
+if lacking := lacks_for_two_hosts():
+    skip(f"the program is printed; a trace over a slow link is left out: {lacking}")
+check_trace(train_on_two_hosts(JOB, "--trace", gbits=1)["traceEvents"], PROGRAM)
 finished()

@@ -4,6 +4,7 @@ A script ends with 0 when every check held, with 1 and a sentence at the first t
 with 77 (a reason in the last line) when this machine lacks what it needs. Standard library only.
 """
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -293,3 +294,64 @@ def rewrite_checkpoint(source, target, step, change):
         part["crc32c"] = crc32c(new)
         file.write_bytes(content)
     index_file.write_text(json.dumps(index))
+
+
+# --- two hosts -----------------------------------------------------------------------------------
+
+
+def lacks_for_two_hosts():
+    """Why this machine cannot play two hosts; None when it can."""
+    if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"):
+        return "two hosts joined by a cable of their own need root, ip and tc"
+    tried = subprocess.run(["ip", "netns", "list"], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    return "this kernel has no network namespaces" if tried.returncode != 0 else None
+
+
+@contextlib.contextmanager
+def two_hosts(gbits=None):
+    """Names of two network namespaces that share nothing but one virtual cable: 10.77.0.1 and
+    10.77.0.2. Each sends at most `gbits` Gbit/s."""
+    spaces = [f"shoal{os.getpid()}{side}" for side in "ab"]
+    ends = [f"sh{os.getpid()}{side}" for side in "ab"]
+
+    def ip(*words):
+        subprocess.run(["ip", *words], check=True)
+
+    try:
+        for space in spaces:
+            ip("netns", "add", space)
+        ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+        for i, (space, end) in enumerate(zip(spaces, ends)):
+            ip("link", "set", end, "netns", space)
+            ip("-n", space, "addr", "add", f"10.77.0.{i + 1}/24", "dev", end)
+            ip("-n", space, "link", "set", end, "up")
+            ip("-n", space, "link", "set", "lo", "up")
+            if gbits:
+                ip("netns", "exec", space, "tc", "qdisc", "add", "dev", end, "root", "tbf",
+                   "rate", f"{gbits}gbit", "burst", "256kb", "latency", "50ms")
+        yield spaces
+    finally:
+        for space in spaces:
+            subprocess.run(["ip", "netns", "del", space], stderr=subprocess.DEVNULL)
+
+
+def train_on_two_hosts(job, output, gbits=None):
+    """One worker on each of two hosts. `output`: an option that writes a file, such as "--report";
+    what rank 0 writes is returned."""
+    written = [TEMPORARY / f"two-hosts-{rank}.json" for rank in (0, 1)]
+    secret = TEMPORARY / "secret"
+    secret.write_text("0123456789abcdef" * 2 + "\n")
+    secret.chmod(0o600)
+    with two_hosts(gbits) as spaces:
+        launchers = [subprocess.Popen(
+            ["ip", "netns", "exec", space, SHOAL, "train", str(job), "-n", "1", "--quiet",
+             "--nodes", "2", "--node-rank", str(rank), "--secret-file", str(secret),
+             "--master", "10.77.0.1:29411", output, str(written[rank])],
+            env=environment(), text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank, space in enumerate(spaces)]
+        for launcher in launchers:
+            said, _ = launcher.communicate(timeout=WATCHDOG)
+            if launcher.returncode != 0:
+                fail(f"a launcher on one of two hosts exits {launcher.returncode}: {said}")
+    return json.loads(written[0].read_text())

@@ -1,0 +1,179 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <new>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "shoal/cli/command_line.h"
+#include "shoal/cli/console_observer.h"
+#include "shoal/cli/exit_codes.h"
+#include "shoal/core/error.h"
+
+namespace shoal {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// --- the command line ---------------------------------------------------------------------------
+
+struct Ran {
+  int code;
+  std::string out, err;
+};
+
+Ran run_shoal(std::vector<std::string> words) {
+  words.insert(words.begin(), "shoal");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int code = run_command_line(std::move(words));
+  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+// One line that begins with "error: ", says `what`, and nothing beside it.
+void expect_refused(const std::vector<std::string>& words, const std::string& what) {
+  SCOPED_TRACE(testing::PrintToString(words));
+  const Ran ran = run_shoal(words);
+  EXPECT_EQ(ran.code, kRefused);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_THAT(ran.err, AllOf(StartsWith("error: "), HasSubstr(what)));
+  EXPECT_EQ(ran.err.find('\n'), ran.err.size() - 1) << ran.err;
+}
+
+TEST(CommandLine, WhatCannotBeReadIsRefusedInOneSentence) {
+  expect_refused({"trian", "job.toml"}, "there is no command 'trian': see shoal --help");
+  expect_refused({"--loud"}, "see shoal --help");
+  expect_refused({}, "subcommand is required: see shoal --help");
+  expect_refused({"train"}, "JOB is required: see shoal train --help");
+  expect_refused({"train", "job.toml", "--qiet"}, "--qiet: see shoal train --help");
+  expect_refused({"train", "job.toml", "--mode", "fibres"}, "fibres");
+  expect_refused({"train", "job.toml", "-n", "none"}, "none");
+  expect_refused({"train", "job.toml", "--set"}, "--set");
+  expect_refused({"plan", "job.toml", "-n", "0"}, "give 1 or more workers, not 0");
+  expect_refused({"plan", "job.toml", "-n", "-2"}, "give 1 or more workers, not -2");
+  expect_refused({"checkpoint", "diff", "a"}, "B is required");
+}
+
+TEST(CommandLine, AFileThatIsMissingIsNamed) {
+  expect_refused({"train", "/nowhere/job.toml"}, "/nowhere/job.toml");
+  expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");
+  expect_refused({"evaluate", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
+  expect_refused({"checkpoint", "diff", "/nowhere/a", "/nowhere/b"}, "/nowhere/a");
+}
+
+TEST(CommandLine, EveryCommandHasHelp) {
+  for (const char* command : {"train", "plan", "evaluate", "checkpoint", "options"}) {
+    const Ran ran = run_shoal({command, "--help"});
+    EXPECT_EQ(ran.code, kOk);
+    EXPECT_THAT(ran.out, HasSubstr("Usage: shoal " + std::string(command)));
+    EXPECT_EQ(ran.err, "");
+  }
+  EXPECT_THAT(run_shoal({"run", "--help"}).out, HasSubstr("shoal run"));
+}
+
+TEST(CommandLine, TheLaunchersOptionsStandInTrainsHelp) {
+  const std::string help = run_shoal({"train", "--help"}).out;
+  for (const char* option : {"-n", "--nodes", "--node-rank", "--master", "--hosts"}) {
+    EXPECT_THAT(help, HasSubstr(option));
+  }
+}
+
+// --- exit codes ---------------------------------------------------------------------------------
+
+struct Reported {
+  int code;
+  std::string text;
+};
+
+template <typename Exception>
+Reported report(const Exception& failure, bool training = false) {
+  std::ostringstream err;
+  const int code = report_failure(std::make_exception_ptr(failure), training, err);
+  return {code, err.str()};
+}
+
+TEST(ExitCodes, BadInputIsARefusalBeforeTheFirstStepOnly) {
+  EXPECT_EQ(report(InvalidInput("a bad file")).code, kRefused);
+  EXPECT_EQ(report(InvalidInput("a bad file"), /*training=*/true).code, kOther);
+  EXPECT_EQ(report(InvalidInput("a bad file")).text, "error: a bad file\n");
+}
+
+TEST(ExitCodes, MemoryThatIsNotThere) {
+  for (const bool training : {false, true}) {
+    const Reported from_system = report(std::bad_alloc(), training);
+    EXPECT_EQ(from_system.code, kMemory);
+    EXPECT_THAT(from_system.text, AllOf(HasSubstr("out of memory"), HasSubstr("batch")));
+  }
+}
+
+TEST(ExitCodes, MemoryThatLibTorchDoesNotGet) {
+  std::ostringstream err;
+  int code = kOk;
+  try {
+    at::empty({std::int64_t{1} << 58}, at::kByte);
+  } catch (...) {
+    code = report_failure(std::current_exception(), /*training=*/true, err);
+  }
+  EXPECT_EQ(code, kMemory);
+  EXPECT_THAT(err.str(), AllOf(StartsWith("error: out of memory"), HasSubstr("batch")));
+}
+
+TEST(ExitCodes, AnErrorOfLibTorchIsOneLine) {
+  std::ostringstream err;
+  int code = kOk;
+  try {
+    at::ones({2, 3}).matmul(at::ones({2, 3}));
+  } catch (...) {
+    code = report_failure(std::current_exception(), /*training=*/true, err);
+  }
+  EXPECT_EQ(code, kOther);
+  EXPECT_THAT(err.str(), StartsWith("error: LibTorch: "));
+  EXPECT_EQ(err.str().find('\n'), err.str().size() - 1);
+}
+
+TEST(ExitCodes, ValuesThatAreNotFinite) {
+  EXPECT_EQ(report(NotFinite("step 3: block 2", 2, "2"), true).code, kNotFinite);
+}
+
+// --- what is printed ----------------------------------------------------------------------------
+
+std::string printed(const RunReport& report) {
+  std::ostringstream out, err;
+  ConsoleObserver(out, err, Progress::lines).finished(report);
+  EXPECT_EQ(err.str(), "");
+  return out.str();
+}
+
+TEST(Console, TheEndOfARunSaysHowFastItWas) {
+  RunReport report;
+  report.steps = 3;
+  report.weights_sha256 = "abc";
+  report.samples_per_second = 1234;
+  report.step_p50 = 0.05;
+  report.step_seconds = {0.05, 0.05};
+  report.start_seconds = 0.5;
+  report.share_compute = 0.75;
+  EXPECT_EQ(printed(report),
+            "1234 samples/s, step 50.00 ms (median), first step done after 0.50 s\n"
+            "a step's time: compute 75.0 %, communication 0.0 %, data 0.0 %, other 0.0 %\n"
+            "weights sha256 abc\n");
+}
+
+TEST(Console, ARunThatEndsAtItsFirstStepHasNoFigures) {
+  RunReport report;
+  report.steps = 1;
+  report.weights_sha256 = "abc";
+  report.stopped_by = "SIGINT";
+  EXPECT_THAT(printed(report),
+              AllOf(StartsWith("stopped by SIGINT after step 1\n"),
+                    HasSubstr("no figures of speed"), Not(HasSubstr("samples/s"))));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,154 @@
+#include "shoal/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "shoal/cli/commands.h"
+#include "shoal/cli/exit_codes.h"
+#include "shoal/core/version.h"
+#include "shoal/launch/run_command.h"
+
+namespace shoal {
+namespace {
+
+// Options that read the job file, common to several subcommands.
+void add_job_options(CLI::App& app, std::string& job, std::vector<std::string>& settings) {
+  app.add_option("JOB", job, "Job file (TOML); its keys: shoal options")->required()->type_name("");
+  app.add_option("--set", settings, "Set a key of the job; may be repeated")
+      ->option_text("TABLE.KEY=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+template <typename Path>
+void add_file(CLI::App& app, const std::string& name, Path& file, const std::string& what) {
+  app.add_option(name, file, what)->type_name("FILE");
+}
+
+// What cannot be read of a command line, as one sentence.
+int refuse(const CLI::ParseError& error, const std::vector<std::string>& words,
+           const CLI::App& app) {
+  std::string command = "shoal";
+  std::string sentence = error.what();
+  if (words.size() > 1 && words[1].rfind('-', 0) != 0) {
+    const auto named = [&](const CLI::App* one) { return one->get_name() == words[1]; };
+    if (!app.get_subcommands(named).empty()) {
+      command += " " + words[1];
+    } else {
+      sentence = "there is no command '" + words[1] + "'";
+    }
+  }
+  std::cerr << "error: " << sentence << ": see " << command << " --help" << std::endl;
+  return kRefused;
+}
+
+CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
+  CLI::App& train = *app.add_subcommand("train", "Train a model on one or several workers");
+  add_job_options(train, arguments.job, arguments.settings);
+  train
+      .add_option_function<std::string>(
+          "--mode",
+          [&arguments](const std::string& mode) {
+            arguments.mode = mode == "threads" ? WorkerMode::threads : WorkerMode::processes;
+          },
+          "Workers are processes (as a rule), or threads of one process")
+      ->check(CLI::IsMember({"processes", "threads"}))
+      ->option_text("processes|threads");
+  train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
+  add_file(train, "--report", arguments.report, "Write the run's figures as JSON");
+  add_file(train, "--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
+  add_file(train, "--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  add_file(train, "--programs", arguments.programs,
+           "Run these programs (see plan --save-programs)");
+  train.add_flag("--quiet", arguments.quiet, "Print nothing but errors");
+  train.footer("Starting workers:\n" + launch_options_help());
+  return train;
+}
+
+CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
+  CLI::App& plan =
+      *app.add_subcommand("plan", "Print each rank's program and a picture; runs nothing");
+  add_job_options(plan, arguments.job, arguments.settings);
+  plan.add_option("-n", arguments.workers, "Workers (as many as the job's mesh has, else 1)")
+      ->check([](const std::string& text) {
+        const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+        const bool positive = number && text.find_first_not_of('0') != std::string::npos;
+        return positive ? std::string() : "give 1 or more workers, not " + text;
+      })
+      ->option_text("N");
+  add_file(plan, "--svg", arguments.svg, "Draw the step, as simulated");
+  add_file(plan, "--facts", arguments.facts, "Read facts about the blocks instead of measuring");
+  add_file(plan, "--save-facts", arguments.save_facts, "Write the facts as JSON");
+  add_file(plan, "--save-programs", arguments.save_programs, "Write the programs as JSON");
+  plan.add_flag("--no-costs", arguments.no_costs, "Do not time the blocks");
+  return plan;
+}
+
+// The launcher's options are not workers' business: they are taken out of the command line.
+int run_subcommand(std::vector<std::string> words) {
+  const std::string program = words.front();
+  TrainArguments train;
+  PlanArguments plan;
+  EvaluateArguments evaluate;
+  std::string a, b;
+  bool markdown = false;
+
+  CLI::App app("Trains models on as many workers as they really need", "shoal");
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  CLI::App& train_app = add_train(app, train);
+  CLI::App& plan_app = add_plan(app, plan);
+  CLI::App& evaluate_app = *app.add_subcommand("evaluate", "Evaluate a checkpoint");
+  evaluate_app.add_option("CHECKPOINT", evaluate.checkpoint, "Folder of one checkpoint")
+      ->required()
+      ->type_name("");
+  add_job_options(evaluate_app, evaluate.job, evaluate.settings);
+  evaluate_app.add_option("--on", evaluate.set, "Which samples")
+      ->option_text("test|validation|train (test)");
+  app.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
+  CLI::App& checkpoint_app = *app.add_subcommand("checkpoint", "Look at checkpoints");
+  checkpoint_app.require_subcommand(1);
+  CLI::App& diff_app = *checkpoint_app.add_subcommand("diff", "Largest difference of each tensor");
+  diff_app.add_option("A", a, "Folder of a checkpoint")->required()->type_name("");
+  diff_app.add_option("B", b, "Folder of another")->required()->type_name("");
+  CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
+  options_app.add_flag("--markdown", markdown, "As a page of the documentation");
+
+  std::vector<std::string> command_line = words;
+  try {
+    if (words.size() > 1 && words[1] == "train") {
+      const std::size_t before = words.size();
+      take_launch_options(words, train.launch);
+      train.workers_given = words.size() != before;
+      command_line = words;
+    }
+    std::vector<std::string> reversed(words.rbegin(), words.rend() - 1);
+    app.parse(reversed);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) return refuse(error, words, app);
+    app.exit(error, std::cout, std::cerr);  // help, version
+    return kOk;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+  if (train_app.parsed()) return train_command(train, command_line);
+  if (plan_app.parsed()) return plan_command(plan);
+  if (evaluate_app.parsed()) return evaluate_command(evaluate);
+  if (diff_app.parsed()) return checkpoint_diff_command(a, b);
+  return options_command(markdown);
+}
+
+}  // namespace
+
+int run_command_line(std::vector<std::string> words) {
+  if (words.size() > 1 && words[1] == "run") {
+    std::vector<char*> arguments;
+    for (std::size_t i = 2; i < words.size(); ++i) arguments.push_back(words[i].data());
+    return run_command(static_cast<int>(arguments.size()), arguments.data());
+  }
+  return run_subcommand(std::move(words));
+}
+
+}  // namespace shoal
