@@ -22,12 +22,8 @@ int fail(std::ostream& err, const std::string& sentence, int code) {
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 int report_torch_error(const c10::Error& error, std::ostream& err) {
-  const std::string text = first_line(error.what_without_backtrace());
-  if (is_out_of_memory(error)) {
-    return fail(err, "out of memory: " + text + ": use a smaller [train] batch or [recompute]",
-                kMemory);
-  }
-  return fail(err, "LibTorch: " + text, kOther);
+  if (is_out_of_memory(error)) return fail(err, out_of_memory(error, "tensors").what(), kMemory);
+  return fail(err, "LibTorch: " + first_line(error.what_without_backtrace()), kOther);
 }
 
 }  // namespace
@@ -54,8 +50,11 @@ int report_failure(const std::exception_ptr& failure, bool training, std::ostrea
                      : error.signal == SIGTERM ? kTerminated
                                                : kOther;
     return fail(err, error.what(), code);
+  } catch (const OutOfMemory& error) {
+    return fail(err, error.what(), kMemory);
   } catch (const std::bad_alloc&) {
-    return fail(err, "out of memory: use a smaller [train] batch or [recompute]", kMemory);
+    return fail(err, "there is no memory left: use a smaller [train] batch or [recompute]",
+                kMemory);
   } catch (const c10::Error& error) {
     return report_torch_error(error, err);
   } catch (const std::exception& error) {

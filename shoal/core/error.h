@@ -35,6 +35,12 @@ class InvalidInput : public Error {
 // Throws InvalidInput with every fault; returns when there is none.
 void require_none(std::vector<std::string> faults);
 
+// The system has not given the memory that was asked for.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 // A process or connection of the world is gone.
 class PeerLost : public Error {
  public:

@@ -182,7 +182,7 @@ Activations OpRunner::forward_of(int block, const Activations& input, const Cont
     guard.check_now();
     return outputs;
   } catch (const c10::Error& error) {
-    if (is_out_of_memory(error)) throw;  // not the block's fault
+    if (is_out_of_memory(error)) throw out_of_memory(error, "block " + name);
     // LibTorch itself refuses to write an input that a gradient flows through.
     throw InvalidInput(fmt::format("block {} fails in step {} on {} samples: {}", name,
                                    context.step, context.sample_ids->size(),

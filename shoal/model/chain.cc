@@ -8,6 +8,7 @@
 
 #include "shoal/core/check.h"
 #include "shoal/core/error.h"
+#include "shoal/tensor/torch_errors.h"
 
 namespace shoal {
 namespace {
@@ -91,6 +92,7 @@ std::shared_ptr<Block> Chain::build(int index, std::uint64_t seed, at::ScalarTyp
     block->initialise(seed, factory.name);
     return block;
   } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw out_of_memory(error, "block " + factory.name);
     throw InvalidInput(
         fmt::format("block {} cannot be built: {}", factory.name, error.what_without_backtrace()));
   }

@@ -9,6 +9,7 @@
 #include "shoal/core/error.h"
 #include "shoal/model/block_run.h"
 #include "shoal/tensor/element_types.h"
+#include "shoal/tensor/torch_errors.h"
 
 namespace shoal {
 namespace {
@@ -134,6 +135,7 @@ std::vector<BlockFacts> record_facts(const Chain& chain, const std::vector<Activ
       } catch (const InvalidInput& error) {
         refuse(factory, inputs, error.what());
       } catch (const c10::Error& error) {
+        if (is_out_of_memory(error)) throw out_of_memory(error, "block " + factory.name);
         refuse(factory, inputs, error.what_without_backtrace());
       }
     }

@@ -112,6 +112,15 @@ def jobs():
 # --- folders -------------------------------------------------------------------------------------
 
 
+def too_large_a_model():
+    job = small_job("large", model={"layers": ["flatten", {"linear": 16_000_000}, {"linear": 10}]},
+                    data={"shape": [1, 4000, 4000], "size": 4, "test_size": 1})
+    for workers in (1, 2):
+        refuse(f"a model larger than any memory, {workers} workers", job,
+               r"block 1\.linear: there is no memory for another \d+ bytes: ", code=4,
+               workers=workers)
+
+
 def checkpoint_of_another_model():
     folder = TEMPORARY / "other"
     train(small_job("first", checkpoint={"path": str(folder)}, train={"steps": 2}))
@@ -157,6 +166,7 @@ def full_disk():
 
 data()
 jobs()
+too_large_a_model()
 folders()
 full_disk()
 finished()

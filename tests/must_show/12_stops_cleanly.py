@@ -55,7 +55,7 @@ for name, number, code in (("ctrl-c", signal.SIGINT, 130), ("sigterm", signal.SI
     check_same_weights(undisturbed, report, f"{name} and --resume, or never disturbed")
     check(stopped(f"{name}-bare", number) == code, f"{name}, no checkpoints: exit code {code}")
 
-# A step lasts 30 s: only a launcher that does not wait for it is over in time.
-code = stopped("twice", signal.SIGINT, wait=30000, times=2, within=3)
+# A step lasts 5 s: only a launcher that does not wait for it is over in time.
+code = stopped("twice", signal.SIGINT, wait=5000, times=2, within=3)
 check(code == -signal.SIGINT, "a second ctrl-c ends the launcher at once, as a shell expects")
 finished()
