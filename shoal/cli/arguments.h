@@ -36,6 +36,12 @@ struct PlanArguments {
   bool no_costs = false;
 };
 
+struct CommPlanArguments {
+  std::string algorithm = "two_shot";
+  int ranks = 4;
+  std::int64_t elements = 1 << 20;  // float32
+};
+
 struct EvaluateArguments {
   std::string checkpoint;
   std::string job;

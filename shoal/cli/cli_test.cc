@@ -13,6 +13,11 @@
 #include "shoal/cli/exit_codes.h"
 #include "shoal/core/error.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+// As without the sanitizer, an allocation that is too large fails; it does not end the program.
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+#endif
+
 namespace shoal {
 namespace {
 
@@ -60,6 +65,20 @@ TEST(CommandLine, WhatCannotBeReadIsRefusedInOneSentence) {
   expect_refused({"checkpoint", "diff", "a"}, "B is required");
 }
 
+TEST(CommandLine, PlansOfAllReducesArePrinted) {
+  const Ran ran =
+      run_shoal({"comm", "plan", "--algorithm", "ring", "-n", "3", "--elements", "300"});
+  EXPECT_EQ(ran.code, kOk);
+  EXPECT_THAT(ran.out, StartsWith("ring of 3 ranks, 300 x float32 (1.17 KiB) on each, 3 chunks\n"
+                                  "step 0: 0>1 +[2], 1>2 +[0], 2>0 +[1]\n"));
+  EXPECT_THAT(ran.out, HasSubstr("4 steps, 4.69 KiB in all, 1.56 KiB at most from one rank\n"
+                                 "rank 0 sends 1.56 KiB  to 1: 1.56 KiB\n"));
+  expect_refused({"comm", "plan", "--algorithm", "rign"}, "choose one of two_shot, ring");
+  expect_refused({"comm", "plan", "-n", "0"}, "give 1 to 128 ranks");
+  expect_refused({"comm", "plan", "--elements", "-1"}, "give 0 or more");
+  expect_refused({"comm"}, "subcommand is required");
+}
+
 TEST(CommandLine, AFileThatIsMissingIsNamed) {
   expect_refused({"train", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");
@@ -68,7 +87,7 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
 }
 
 TEST(CommandLine, EveryCommandHasHelp) {
-  for (const char* command : {"train", "plan", "evaluate", "checkpoint", "options"}) {
+  for (const char* command : {"train", "plan", "evaluate", "checkpoint", "comm", "options"}) {
     const Ran ran = run_shoal({command, "--help"});
     EXPECT_EQ(ran.code, kOk);
     EXPECT_THAT(ran.out, HasSubstr("Usage: shoal " + std::string(command)));

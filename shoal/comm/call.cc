@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "shoal/comm/algorithms/algorithms.h"
+
 namespace shoal {
 
 std::string_view name_of(ReduceOp op) {
@@ -35,10 +37,10 @@ std::string_view name_of(Operation operation) {
 Call Call::unpacked(std::uint64_t word) {
   Call call;
   call.operation = static_cast<Operation>((word >> 60) & 7);
-  call.algorithm = static_cast<Algorithm>((word >> 58) & 3);
-  call.type = static_cast<ElementType>((word >> 54) & 15);
-  call.op = static_cast<ReduceOp>((word >> 52) & 3);
-  call.root = static_cast<int>((word >> 40) & 0xfff);
+  call.algorithm = static_cast<Algorithm>((word >> 57) & 7);
+  call.type = static_cast<ElementType>((word >> 53) & 15);
+  call.op = static_cast<ReduceOp>((word >> 51) & 3);
+  call.root = static_cast<int>((word >> 40) & 0x7ff);
   call.elements = word & ((1ULL << 40) - 1);
   return call;
 }
@@ -47,8 +49,10 @@ std::string Call::text() const {
   switch (operation) {
     case Operation::all_reduce:
     case Operation::reduce_scatter:
-      return fmt::format("{}({}, {} x {}{})", name_of(operation), name_of(op), elements,
-                         name_of(type), algorithm == Algorithm::ring ? ", ring" : "");
+      return fmt::format(
+          "{}({}, {} x {}{})", name_of(operation), name_of(op), elements, name_of(type),
+          algorithm == Algorithm::two_shot ? std::string()
+                                           : fmt::format(", {}", name_of(algorithm)));
     case Operation::broadcast:
       return fmt::format("broadcast({} x {}, root {})", elements, name_of(type), root);
     case Operation::all_gather:

@@ -43,8 +43,14 @@ OptionTable describe(CommOptions& o) {
                  "Where the bytes go. automatic: memory for threads, shm when all members of a "
                  "group are on one host, else tcp."),
           choice("algorithm", o.algorithm,
-                 {{"two_shot", Algorithm::two_shot}, {"ring", Algorithm::ring}},
-                 "How sums are made, and with it the order in which floats are added."),
+                 {{"two_shot", Algorithm::two_shot},
+                  {"ring", Algorithm::ring},
+                  {"recursive_doubling", Algorithm::recursive_doubling},
+                  {"rabenseifner", Algorithm::rabenseifner},
+                  {"double_tree", Algorithm::double_tree},
+                  {"hop_by_hop", Algorithm::hop_by_hop}},
+                 "How sums are made, and with it the order in which floats are added. Print one "
+                 "with `shoal comm plan`."),
           option("join_seconds", o.join_seconds, "Seconds to wait for all workers at the start."),
           option("collective_seconds", o.collective_seconds,
                  "Seconds that one collective or receive may take. A worker that is slower than "

@@ -42,11 +42,14 @@ ConstBuffer buffer(std::span<const T> values);
 // How the bytes travel and in which order a float reduction adds. Part of the resolved plan: two
 // engines that run the same algorithm give the same bits.
 enum class Algorithm : std::uint8_t {
-  // Every element is summed in one place, in the order of ranks 0, 1, 2, ...: reduce-scatter by
-  // direct exchange, then all-gather. 2 steps, 2 (n-1)/n times the bytes sent per rank.
+  // Of the schedules in comm/algorithms only this one has ways of its own in every engine: every
+  // element is summed in one place, in the order of ranks 0, 1, 2, ...
   two_shot,
-  // Patarasuk and Yuan 2009: 2 (n-1) steps, the same bytes; chunk c is summed from rank c+1 on.
   ring,
+  recursive_doubling,
+  rabenseifner,
+  double_tree,
+  hop_by_hop,
 };
 
 // All members make the same calls in the same order (point-to-point calls apart); a call returns

@@ -1,6 +1,8 @@
 // Several pieces of memory of one type as one vector.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -8,6 +10,8 @@
 #include "shoal/comm/group.h"
 
 namespace shoal {
+
+using Stretches = std::vector<iovec>;  // contiguous pieces of memory, in order
 
 // Borrows the memory; the list itself may go.
 class Parts {

@@ -25,24 +25,13 @@ void reduce_whole(const Call& call, int rank, int size, std::byte* out,
   if (size > kFewRanks) many.resize(static_cast<std::size_t>(size));
   const std::span<const std::byte*> sources =
       size > kFewRanks ? std::span(many) : std::span(few).first(static_cast<std::size_t>(size));
-  const auto reduce_slice = [&](const Range& slice, int first, std::byte* to) {
-    if (slice.empty()) return;
-    for (int i = 0; i < size; ++i) {
-      sources[i] = source((first + i) % size) + static_cast<std::size_t>(slice.begin) * element;
-    }
-    reduce(sources, {&to, 1}, static_cast<std::size_t>(slice.size()));
-  };
-  const bool ring = call.algorithm == Algorithm::ring;
-  if (call.operation == Operation::reduce_scatter) {
-    reduce_slice(part_of(elements, size, rank), ring ? rank + 1 : 0, out);
-  } else if (!ring) {
-    reduce_slice({0, elements}, 0, out);
-  } else {
-    for (int chunk = 0; chunk < size; ++chunk) {
-      const Range slice = part_of(elements, size, chunk);
-      reduce_slice(slice, chunk + 1, out + static_cast<std::size_t>(slice.begin) * element);
-    }
+  const Range slice = call.operation == Operation::reduce_scatter ? part_of(elements, size, rank)
+                                                                  : Range{0, elements};
+  if (slice.empty()) return;
+  for (int i = 0; i < size; ++i) {
+    sources[i] = source(i) + static_cast<std::size_t>(slice.begin) * element;
   }
+  reduce(sources, {&out, 1}, static_cast<std::size_t>(slice.size()));
 }
 
 }  // namespace shoal

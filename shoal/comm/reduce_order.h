@@ -1,5 +1,5 @@
-// The order in which small reductions add when every rank has all contributions: that of the
-// group's algorithm, so that the bits do not depend on the size or the engine.
+// Small reductions, when every rank has all contributions: in the order of ranks, as two_shot adds,
+// so that the bits do not depend on the size or the engine.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // The memory through which the ranks of a group on one host exchange data, and its layout:
 //
-//   header | state of rank 0..n-1 | small slots | staging | ring channels | message channels
+//   header | state of rank 0..n-1 | small slots | staging | channels
 //
 // The same bytes serve threads (memory of the process) and processes (a memory file that every
 // member maps). Pages are touched when first used, so large channels cost nothing until then.
@@ -69,8 +69,10 @@ struct RegionShape {
   std::size_t channel_states_at() const;
   std::size_t channels_at() const;
   std::size_t bytes() const;
-  // Channels 0..n-1 lead from rank i to rank i + 1 and serve the ring; the rest are the pairs.
-  int channels() const { return size + size * size; }
+  // One for the collectives and one for the messages of every ordered pair of ranks.
+  int channels() const { return 2 * size * size; }
+  int collective_channel(int from, int to) const { return from * size + to; }
+  int message_channel(int from, int to) const { return (size + from) * size + to; }
 };
 
 // Owns one mapping of a region. Thread safe.

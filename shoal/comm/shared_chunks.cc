@@ -160,30 +160,4 @@ void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   } while (begin < bytes);
 }
 
-// Both directions of the ring at once: a rank that only wrote could wait for ever for room.
-void SharedGroup::Ring::exchange(const std::byte* out, std::size_t out_bytes, std::byte* in,
-                                 std::size_t in_bytes) {
-  group_.bytes_sent_.fetch_add(out_bytes, std::memory_order_relaxed);
-  const int next = (group_.spec_.rank + 1) % group_.size_;
-  const int before = (group_.spec_.rank + group_.size_ - 1) % group_.size_;
-  unsigned idle = 0;
-  while (out_bytes != 0 || in_bytes != 0) {
-    const std::size_t written = group_.ring_out_.write_some(out, out_bytes);
-    const std::size_t read = group_.ring_in_.read_some(in, in_bytes);
-    out += written;
-    out_bytes -= written;
-    in += read;
-    in_bytes -= read;
-    if (written != 0 || read != 0) {
-      idle = 0;
-    } else if (in_bytes != 0) {
-      group_.wait_.pause(idle++, group_.ring_in_.flag(), group_.ring_in_.awaited(), before, round_,
-                         round_.deadline);
-    } else {
-      group_.wait_.pause(idle++, group_.ring_out_.flag(), group_.ring_out_.awaited(), next, round_,
-                         round_.deadline);
-    }
-  }
-}
-
 }  // namespace shoal

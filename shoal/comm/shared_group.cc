@@ -15,11 +15,8 @@ SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> re
       size_(spec_.region->shape().size),
       wait_(spec_),
       messages_(spec_, wait_),
-      ring_out_(region().channel(spec_.rank), region().channel_memory(spec_.rank),
-                region().shape().channel_bytes),
-      ring_in_(region().channel((spec_.rank + size_ - 1) % size_),
-               region().channel_memory((spec_.rank + size_ - 1) % size_),
-               region().shape().channel_bytes),
+      schedules_(spec_.algorithm, size_),
+      frames_(spec_, wait_),
       sources_(size_),
       outputs_(size_),
       registered_(std::move(registry), *this) {}
@@ -71,16 +68,14 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
                      .algorithm = spec_.algorithm,
                      .elements = parts.elements()});
   if (size_ == 1) return;
-  if (parts.bytes() <= RegionShape::kSmallBytes) {
+  if (schedules_.all_reduce) {
+    run_schedule(round,
+                 ScheduleRun(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch));
+  } else if (parts.bytes() <= RegionShape::kSmallBytes) {
     std::byte* const direct = buffers.size() == 1 ? buffers[0].data : nullptr;
     alignas(64) std::byte sum[RegionShape::kSmallBytes];
     reduce_small(round, parts, direct != nullptr ? direct : sum);
     if (direct == nullptr) parts.scatter(sum, 0, parts.elements());
-  } else if (spec_.algorithm == Algorithm::ring) {
-    publish(round);
-    await_step(round);
-    Ring ring(*this, round);
-    ring_all_reduce(ring, spec_.rank, size_, parts, op, ring_scratch_);
   } else {
     reduce_chunks(round, Cut::of_vector(parts, size_), parts, nullptr);
   }
@@ -99,15 +94,13 @@ void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadli
     return;
   }
   const Parts input(in);
-  if (in.bytes() <= RegionShape::kSmallBytes) {
+  const Parts output(std::span<const Buffer>(&out, 1));
+  if (schedules_.reduce_scatter) {
+    run_schedule(round, ScheduleRun(*schedules_.reduce_scatter, spec_.rank, input, output, op,
+                                    schedules_.scratch));
+  } else if (in.bytes() <= RegionShape::kSmallBytes) {
     reduce_small(round, input, out.data);
-  } else if (spec_.algorithm == Algorithm::ring) {
-    publish(round);
-    await_step(round);
-    Ring ring(*this, round);
-    ring_reduce_scatter(ring, spec_.rank, size_, in, out, op, ring_scratch_);
   } else {
-    const Parts output(std::span<const Buffer>(&out, 1));
     reduce_chunks(round, Cut::of_pieces(input, size_), input, &output);
   }
 }
@@ -133,6 +126,12 @@ void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* o
   const std::size_t bytes = in.bytes();
   reduce_whole(round.call, spec_.rank, size_, out,
                [&](int rank) { return payload(rank, bytes, steps_); });
+}
+
+void SharedGroup::run_schedule(const Round& round, ScheduleRun run) {
+  publish(round);
+  await_step(round);
+  bytes_sent_.fetch_add(frames_.run(run, round, round.deadline), std::memory_order_relaxed);
 }
 
 void SharedGroup::send(ConstBuffer data, int to, Deadline deadline) {

@@ -18,12 +18,12 @@
 #include <string>
 #include <vector>
 
-#include "shoal/comm/channel.h"
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
-#include "shoal/comm/ring.h"
+#include "shoal/comm/schedule_run.h"
+#include "shoal/comm/shared_frames.h"
 #include "shoal/comm/shared_messages.h"
 #include "shoal/comm/shared_wait.h"
 #include "shoal/core/partition.h"
@@ -63,7 +63,6 @@ class SharedGroup final : public Group {
     std::size_t offset;  // bytes in staging memory
   };
   class Cut;
-  class Ring;
 
   Region& region() const { return *spec_.region; }
   StepLine& next_line() { return region().state(spec_.rank).steps[(steps_ + 1) & 1]; }
@@ -76,6 +75,7 @@ class SharedGroup final : public Group {
   std::byte* payload(int rank, std::size_t bytes, std::uint32_t step);
 
   void reduce_small(const Round& round, const Parts& in, std::byte* out);
+  void run_schedule(const Round& round, ScheduleRun run);
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
   void reduce_chunks(const Round& round, const Cut& cut, const Parts& in, const Parts* out);
   void stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number);
@@ -98,9 +98,8 @@ class SharedGroup final : public Group {
   std::uint64_t calls_ = 0;  // collectives so far
   std::uint32_t steps_ = 0;  // published
   std::uint32_t done_ = 0;   // chunks finished
-  ChannelWriter ring_out_;
-  ChannelReader ring_in_;
-  RingScratch ring_scratch_;
+  GroupSchedules schedules_;
+  SharedFrames frames_;
   std::vector<const std::byte*> sources_;  // for one kernel call
   std::vector<std::byte*> outputs_;
 

@@ -110,16 +110,4 @@ class SharedGroup::Cut {
   std::size_t piece_ = 0;  // elements; 0 for all_reduce
 };
 
-// The neighbours' channels, for the ring algorithms.
-class SharedGroup::Ring final : public RingLink {
- public:
-  Ring(SharedGroup& group, const Round& round) : group_(group), round_(round) {}
-  void exchange(const std::byte* out, std::size_t out_bytes, std::byte* in,
-                std::size_t in_bytes) override;
-
- private:
-  SharedGroup& group_;
-  const Round& round_;
-};
-
 }  // namespace shoal

@@ -3,15 +3,6 @@
 #include <algorithm>
 
 namespace shoal {
-namespace {
-
-// Frames borrow memory that they do not write.
-iovec stretch_of(const std::byte* memory, std::size_t bytes) {
-  return {const_cast<std::byte*>(memory), bytes};
-}
-
-}  // namespace
-
 AllToAllFrames::AllToAllFrames(TcpLinks& links, const TcpRound& round, int rank, int size)
     : links_(links), round_(round), rank_(rank), size_(size), come_(size) {
   come_[rank] = true;
@@ -133,6 +124,7 @@ void SegmentExchange::arrived(int from, const FrameHeader& header) {
     case FrameKind::arrival:
       announced_[from] = true;
       return;
+    case FrameKind::scheduled:
     case FrameKind::message:
     case FrameKind::leaving:
       return;
@@ -179,30 +171,24 @@ void SegmentExchange::reduce_ready() {
   }
 }
 
-RingStep::RingStep(TcpLinks& links, const TcpRound& round, int rank, int size)
-    : links_(links), round_(round), next_((rank + 1) % size), before_((rank + size - 1) % size) {}
-
-void RingStep::start(const std::byte* out, std::size_t out_bytes, std::byte* in,
-                     std::size_t in_bytes) {
-  in_ = in;
-  missing_ = in_bytes;
-  for (std::size_t at = 0; at < out_bytes; at += SegmentExchange::kSegmentBytes) {
-    const std::size_t here = std::min(SegmentExchange::kSegmentBytes, out_bytes - at);
-    links_.queue(next_, links_.header(round_, FrameKind::first_phase, 0, here),
-                 {stretch_of(out + at, here)});
-  }
-}
-
-bool RingStep::place(int from, const FrameHeader& header, Stretches& where) {
-  if (from != before_ || header.kind != FrameKind::first_phase) return true;
-  if (missing_ == 0) return false;  // of the next step
-  if (header.bytes <= missing_) where = {{in_, header.bytes}};
+bool ScheduleFrames::place(int from, const FrameHeader& header, Stretches& where) {
+  // A frame of another number gets no room: the links refuse it.
+  if (header.kind == FrameKind::scheduled) where = run_.place(from, header.index);
   return true;
 }
 
-void RingStep::arrived(int, const FrameHeader& header) {
-  in_ += header.bytes;
-  missing_ -= header.bytes;
+void ScheduleFrames::arrived(int from, const FrameHeader& header) {
+  run_.arrived(from, header.index);
+  send_ready();
+}
+
+void ScheduleFrames::send_ready() {
+  run_.send_ready([&](int to, std::uint32_t number, Stretches payload) {
+    std::size_t bytes = 0;
+    for (const iovec& stretch : payload) bytes += stretch.iov_len;
+    links_.queue(to, links_.header(round_, FrameKind::scheduled, number, bytes),
+                 std::move(payload));
+  });
 }
 
 }  // namespace shoal

@@ -6,6 +6,7 @@
 
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
+#include "shoal/comm/schedule_run.h"
 #include "shoal/comm/tcp_links.h"
 #include "shoal/core/partition.h"
 
@@ -85,23 +86,23 @@ class SegmentExchange final : public TcpExchange {
   std::vector<const std::byte*> sources_;
 };
 
-// One step of a ring: bytes to the next rank, bytes from the one before.
-class RingStep final : public TcpExchange {
+// The frames of a schedule.
+class ScheduleFrames final : public TcpExchange {
  public:
-  RingStep(TcpLinks& links, const TcpRound& round, int rank, int size);
-  void start(const std::byte* out, std::size_t out_bytes, std::byte* in, std::size_t in_bytes);
+  ScheduleFrames(TcpLinks& links, const TcpRound& round, ScheduleRun& run)
+      : links_(links), round_(round), run_(run) {}
+  void start() { send_ready(); }
 
   bool place(int from, const FrameHeader& header, Stretches& where) override;
   void arrived(int from, const FrameHeader& header) override;
-  bool awaits(int from) const override { return from == before_ && missing_ != 0; }
+  bool awaits(int from) const override { return run_.awaits(from); }
 
  private:
+  void send_ready();
+
   TcpLinks& links_;
   const TcpRound& round_;
-  const int next_;
-  const int before_;
-  std::byte* in_ = nullptr;
-  std::size_t missing_ = 0;
+  ScheduleRun& run_;
 };
 
 }  // namespace shoal

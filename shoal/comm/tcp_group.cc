@@ -8,27 +8,12 @@
 
 namespace shoal {
 
-// The neighbours, for the ring algorithms.
-class TcpGroup::Ring final : public RingLink {
- public:
-  Ring(TcpGroup& group, TcpRound& round) : group_(group), round_(round) {}
-  void exchange(const std::byte* out, std::size_t out_bytes, std::byte* in,
-                std::size_t in_bytes) override {
-    RingStep step(group_.links_, round_, group_.rank(), group_.size());
-    step.start(out, out_bytes, in, in_bytes);
-    group_.links_.run(step, round_);
-  }
-
- private:
-  TcpGroup& group_;
-  TcpRound& round_;
-};
-
 TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       standing_(spec_),
       links_(standing_),
       messages_(standing_),
+      schedules_(spec_.algorithm, spec_.size),
       registered_(std::move(registry), *this) {}
 
 TcpGroup::~TcpGroup() {
@@ -72,14 +57,13 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
                                deadline);
   if (spec_.size == 1) return;
   const auto elements = static_cast<std::int64_t>(parts.elements());
-  if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
+  if (schedules_.all_reduce) {
+    run_schedule(round,
+                 ScheduleRun(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch));
+  } else if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     std::vector<std::byte> sum(parts.bytes());
     reduce_small(round, parts, sum.data());
     parts.scatter(sum.data(), 0, parts.elements());
-  } else if (spec_.algorithm == Algorithm::ring) {
-    meet(round);
-    Ring ring(*this, round);
-    ring_all_reduce(ring, spec_.rank, spec_.size, parts, op, ring_scratch_);
   } else {
     const auto slice = [&](int rank) { return part_of(elements, spec_.size, rank); };
     std::vector<int> everybody;
@@ -111,14 +95,13 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
     return;
   }
   const Parts input(in);
-  if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
+  const Parts output(std::span<const Buffer>(&out, 1));
+  if (schedules_.reduce_scatter) {
+    run_schedule(round, ScheduleRun(*schedules_.reduce_scatter, spec_.rank, input, output, op,
+                                    schedules_.scratch));
+  } else if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     reduce_small(round, input, out.data);
-  } else if (spec_.algorithm == Algorithm::ring) {
-    meet(round);
-    Ring ring(*this, round);
-    ring_reduce_scatter(ring, spec_.rank, spec_.size, in, out, op, ring_scratch_);
   } else {
-    const Parts output(std::span<const Buffer>(&out, 1));
     const auto piece = static_cast<std::int64_t>(out.elements);
     SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
                              {.in = &input,
@@ -138,6 +121,14 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
     exchange.start();
     links_.run(exchange, round);
   }
+}
+
+void TcpGroup::run_schedule(TcpRound& round, ScheduleRun run) {
+  meet(round);
+  ScheduleFrames frames(links_, round, run);
+  frames.start();
+  links_.run(frames, round);
+  run.finish();
 }
 
 // Everybody gets everything and sums by itself, in the same order.

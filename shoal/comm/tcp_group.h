@@ -14,7 +14,7 @@
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
-#include "shoal/comm/ring.h"
+#include "shoal/comm/schedule_run.h"
 #include "shoal/comm/tcp_links.h"
 #include "shoal/comm/tcp_messages.h"
 
@@ -43,10 +43,10 @@ class TcpGroup final : public Group {
   std::uint64_t bytes_sent() const override;
 
  private:
-  class Ring;
   TcpRound round(const Call& call, Deadline deadline);
   void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
   void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
+  void run_schedule(TcpRound& round, ScheduleRun run);
 
   const TcpGroupSpec spec_;
   TcpStanding standing_;
@@ -55,7 +55,7 @@ class TcpGroup final : public Group {
   // Of the thread that makes collectives.
   std::uint64_t calls_ = 0;
   std::vector<std::byte> scratch_;
-  RingScratch ring_scratch_;
+  GroupSchedules schedules_;
 
   std::atomic<std::uint64_t> message_bytes_{0};
   Registered registered_;  // last: see Registered

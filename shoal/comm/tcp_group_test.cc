@@ -137,7 +137,8 @@ std::vector<float> summed(int size, Algorithm algorithm, TearBytes tear) {
 }
 
 TEST(TcpGroup, TornAndDelayedBytesGiveTheSameBits) {
-  for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::ring}) {
+  for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::ring, Algorithm::double_tree,
+                                    Algorithm::recursive_doubling}) {
     const std::vector<float> expected = summed(3, algorithm, {});
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
       EXPECT_TRUE(summed(3, algorithm, {.seed = seed, .socket_buffer_bytes = 32768}) == expected)

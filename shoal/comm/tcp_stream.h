@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "shoal/comm/parts.h"
 #include "shoal/comm/socket.h"
 #include "shoal/comm/world.h"
 
@@ -24,6 +25,7 @@ static_assert(std::endian::native == std::endian::little, "headers travel as the
 enum class FrameKind : std::uint8_t {
   first_phase,   // a rank's contribution to what the receiver reduces
   second_phase,  // something whole: a reduced segment, a gathered piece, broadcast data
+  scheduled,     // cells of a schedule's transfer; `index` says which
   arrival,       // nothing but the call
   message,       // point to point
   leaving,       // the last frame: `call` says why (Ending), `number` because of which rank
@@ -44,8 +46,6 @@ struct FrameHeader {
   std::uint32_t header_crc = 0;
 };
 static_assert(sizeof(FrameHeader) == 40);
-
-using Stretches = std::vector<iovec>;
 
 // Limits how many bytes one system call may move, for tests.
 class Tearing {

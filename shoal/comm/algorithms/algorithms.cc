@@ -1,0 +1,41 @@
+#include "shoal/comm/algorithms/algorithms.h"
+
+namespace shoal {
+
+Schedule schedule_of(Algorithm algorithm, int size) {
+  switch (algorithm) {
+    case Algorithm::two_shot:
+      return two_shot_schedule(size);
+    case Algorithm::ring:
+      return ring_schedule(size);
+    case Algorithm::recursive_doubling:
+      return recursive_doubling_schedule(size);
+    case Algorithm::rabenseifner:
+      return rabenseifner_schedule(size);
+    case Algorithm::double_tree:
+      return double_tree_schedule(size);
+    case Algorithm::hop_by_hop:
+      return hop_by_hop_schedule(size);
+  }
+  return two_shot_schedule(size);
+}
+
+std::string_view name_of(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::two_shot:
+      return "two_shot";
+    case Algorithm::ring:
+      return "ring";
+    case Algorithm::recursive_doubling:
+      return "recursive_doubling";
+    case Algorithm::rabenseifner:
+      return "rabenseifner";
+    case Algorithm::double_tree:
+      return "double_tree";
+    case Algorithm::hop_by_hop:
+      return "hop_by_hop";
+  }
+  return "?";
+}
+
+}  // namespace shoal

@@ -1,0 +1,46 @@
+// All-reduce algorithms as schedules. n ranks, S bytes a rank, a = latency of a message, B =
+// bytes/s of a link each way.
+#pragma once
+
+#include <string_view>
+
+#include "shoal/comm/group.h"
+#include "shoal/comm/schedule.h"
+
+namespace shoal {
+
+inline constexpr Algorithm kAlgorithms[] = {Algorithm::two_shot,           Algorithm::ring,
+                                            Algorithm::recursive_doubling, Algorithm::rabenseifner,
+                                            Algorithm::double_tree,        Algorithm::hop_by_hop};
+Schedule schedule_of(Algorithm algorithm, int size);
+std::string_view name_of(Algorithm algorithm);
+
+// Reduce-scatter by direct exchange, then all-gather: 2 a + 2 (n-1)/n S/B on a switch that does not
+// block. Every chunk is summed in one place in the order of ranks 0, 1, 2, ...
+Schedule two_shot_schedule(int size);
+
+// Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC
+// 2009: 2 (n-1) a + 2 (n-1)/n S/B over neighbours' links alone.
+Schedule ring_schedule(int size);
+
+// Partners at distance 1, 2, 4, ... exchange everything: log2(n) (a + S/B). With n no power of two,
+// the ranks beyond the largest one first add to a partner and get the result last: 2 (a + S/B)
+// more. Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in
+// MPICH", IJHPCA 2005.
+Schedule recursive_doubling_schedule(int size);
+
+// Recursive halving of the vector, then doubling: 2 log2(n) a + 2 (n-1)/n S/B, and 2 (a + S/B) more
+// when n is no power of two. The same source; Rabenseifner 2004.
+Schedule rabenseifner_schedule(int size);
+
+// Two trees over all ranks, each reducing one half of the vector and sending it back; what is
+// inside in one tree is a leaf in the other, so that every rank sends and receives about 2 S in
+// all. 4 log2(n) a + 2 S/B once its segments flow. Sanders, Speck and Traeff, "Two-tree algorithms
+// for full bandwidth broadcast, reduction and scan", Parallel Computing 2009.
+Schedule double_tree_schedule(int size);
+
+// What teaching texts call all-reduce: the sum is carried along a chain of ranks and then handed
+// back. 2 (n-1) (a + S/B). For comparison.
+Schedule hop_by_hop_schedule(int size);
+
+}  // namespace shoal

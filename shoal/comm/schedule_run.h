@@ -1,0 +1,133 @@
+// One rank's part of a schedule under way: which frames may go, and where those that come belong.
+// An engine moves the frames; that is all it has to know.
+//
+// The vector is cut in cells of at most kSegmentBytes, and a frame carries neighbouring cells. A
+// cell goes on as soon as the rank has summed it, whatever the others do: so every schedule is a
+// pipeline, and no step waits for a whole chunk. Partial sums of half types travel in float32 and
+// are rounded once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "shoal/comm/parts.h"
+#include "shoal/comm/reduce_kernels.h"
+#include "shoal/comm/schedule.h"
+#include "shoal/core/partition.h"
+
+namespace shoal {
+
+// Memory that is kept from call to call.
+struct ScheduleScratch {
+  std::vector<std::byte> incoming;  // contributions, until they are summed
+  std::vector<std::byte> outgoing;  // copies of what is summed into while it is sent
+  std::vector<std::byte> held;      // sums that cannot lie in the caller's memory
+  std::vector<std::byte> widened;
+};
+
+// What a group keeps for the algorithm that it was given. two_shot has none: engines have their own
+// way of doing it.
+struct GroupSchedules {
+  GroupSchedules(Algorithm algorithm, int size);
+  std::optional<Schedule> all_reduce;
+  std::optional<Schedule> reduce_scatter;  // where the algorithm leaves chunk c on rank c
+  ScheduleScratch scratch;
+};
+
+// One thread at a time. Borrows everything.
+class ScheduleRun {
+ public:
+  static constexpr std::size_t kSegmentBytes = std::size_t{128} << 10;  // of the caller's type
+  static constexpr std::size_t kMostFrameBytes = 2 * kSegmentBytes;     // half types travel wide
+
+  // all_reduce: the sum replaces what is in `parts`. The schedule has passed problem_of.
+  ScheduleRun(const Schedule& schedule, int rank, const Parts& parts, ReduceOp op,
+              ScheduleScratch& scratch);
+  // reduce_scatter by a schedule without replacements whose chunk c is whole on rank c: leaves it
+  // in `out` and `in` as it is.
+  ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out, ReduceOp op,
+              ScheduleScratch& scratch);
+
+  // Calls send(to, number, stretches) for the frames that have become ready. The memory stays as it
+  // is until finish().
+  using Send = std::function<void(int to, std::uint32_t number, Stretches)>;
+  void send_ready(const Send& send);
+  // Where a frame belongs; nothing when the sender's next frame is another one.
+  Stretches place(int from, std::uint32_t number) const;
+  void arrived(int from, std::uint32_t number);
+  bool awaits(int from) const;  // something is still to come from there
+  // Once nothing is awaited and everything was sent.
+  void finish();
+
+ private:
+  struct Cells {
+    int begin, end;
+  };
+  // A transfer that this rank sends or receives.
+  struct Move {
+    int peer = 0;
+    int step = 0;
+    Transfer::Effect effect = Transfer::Effect::add;
+    Cells cells{};
+    std::uint32_t ordinal = 0;  // among those of the pair of ranks
+    bool wide = false;          // a partial sum, in wide_type
+    int next = 0;               // cell that goes, or comes, next
+    std::uint32_t frame = 0;    // of that cell
+    // Outgoing: whether the bytes are copied first. Incoming: whether they are summed.
+    bool through_scratch = false;
+    std::size_t scratch_at = 0;  // bytes
+  };
+  // What comes in of one chunk in one step.
+  struct Arrival {
+    int step;
+    std::vector<int> moves;  // incoming, by rank of the sender
+  };
+
+  ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out, ReduceOp op,
+              ScheduleScratch& scratch, bool in_place);
+  void cut();
+  void plan_moves();
+  void plan_scratch();
+  int chunk_of(int cell) const { return chunk_of_[cell]; }
+  Cells cells_of(const Transfer& transfer) const;
+  int frame_end(const Move& move) const;
+  std::int64_t elements(Cells cells) const;
+  std::size_t wire_bytes(const Move& move) const { return move.wide ? wide_ : element_; }
+  Stretches stretches(const Parts& parts, Cells cells) const;
+  bool is_ready(const Move& move, int end) const;
+  Stretches payload(Move& move, Cells cells);
+  const Move* incoming(int from, std::uint32_t number) const;
+  void advance(int cell);
+  bool is_owed(int cell, int step) const;
+  void sum(int cell, const Arrival& arrival);
+  const std::byte* widened(const Move& move, int cell, std::size_t place);
+  std::byte* held(int cell) {
+    return scratch_.held.data() + static_cast<std::size_t>(cells_[cell].begin) * wide_;
+  }
+  void hold(int cell);
+
+  const Schedule& schedule_;
+  const int rank_;
+  const Parts& in_;
+  const Parts& out_;
+  ScheduleScratch& scratch_;
+  const bool in_place_;
+  const std::size_t element_;
+  const std::size_t wide_;  // bytes of an element of a partial sum
+  const bool holds_;        // sums are kept in scratch_.held until they are whole
+  const HopReduction hop_;
+  const Reduction reduce_;  // of partial sums
+
+  std::vector<Range> cells_;        // elements
+  std::vector<int> chunk_of_;       // by cell
+  std::vector<int> first_cell_of_;  // by chunk, and one more
+  std::vector<Move> out_moves_;
+  std::vector<Move> in_moves_;
+  std::vector<std::vector<Arrival>> arrivals_;  // by chunk, in order
+  std::vector<int> done_;                       // by cell: arrivals dealt with
+};
+
+}  // namespace shoal

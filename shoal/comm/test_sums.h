@@ -1,0 +1,160 @@
+// What the tests of reductions share: inputs by rank, and what a schedule makes of them when it is
+// carried out step by step, as its header describes, on numbers.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/half_types.h"
+#include "shoal/comm/test_worlds.h"
+#include "shoal/core/partition.h"
+
+namespace shoal::test {
+
+using Bytes = std::vector<std::byte>;
+
+// One element of any type as a number, and back.
+inline double read(ElementType type, const std::byte* at) {
+  const auto as = [&]<typename T>(T value) {
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
+  switch (type) {
+    case ElementType::float32:
+      return as(float{});
+    case ElementType::float64:
+      return as(double{});
+    case ElementType::float16:
+      return widened(as(Float16{}));
+    case ElementType::bfloat16:
+      return widened(as(BFloat16{}));
+    case ElementType::int8:
+      return as(std::int8_t{});
+    case ElementType::int16:
+      return as(std::int16_t{});
+    case ElementType::int32:
+      return as(std::int32_t{});
+    case ElementType::int64:
+      return static_cast<double>(as(std::int64_t{}));
+    case ElementType::uint8:
+      return as(std::uint8_t{});
+    case ElementType::boolean:
+      return as(std::uint8_t{});
+  }
+  return 0;
+}
+
+inline void write(ElementType type, std::byte* at, double number) {
+  const auto as = [&](auto value) { std::memcpy(at, &value, sizeof value); };
+  const auto whole = static_cast<std::int64_t>(number);
+  switch (type) {
+    case ElementType::float32:
+      return as(static_cast<float>(number));
+    case ElementType::float64:
+      return as(number);
+    case ElementType::float16:
+      return as(rounded_to_float16(static_cast<float>(number)));
+    case ElementType::bfloat16:
+      return as(rounded_to_bfloat16(static_cast<float>(number)));
+    case ElementType::int8:
+      return as(static_cast<std::int8_t>(whole));
+    case ElementType::int16:
+      return as(static_cast<std::int16_t>(whole));
+    case ElementType::int32:
+      return as(static_cast<std::int32_t>(whole));
+    case ElementType::int64:
+      return as(whole);
+    case ElementType::uint8:
+      return as(static_cast<std::uint8_t>(whole));
+    case ElementType::boolean:
+      return as(static_cast<std::uint8_t>(whole != 0));
+  }
+}
+
+inline bool is_float(ElementType type) {
+  return type == ElementType::float32 || type == ElementType::float64 ||
+         type == ElementType::float16 || type == ElementType::bfloat16;
+}
+
+// Different on every rank and at every place; sums of floats depend on their order.
+inline Bytes input_of(ElementType type, std::size_t elements, int rank) {
+  Bytes values(elements * size_of(type));
+  for (std::size_t i = 0; i < elements; ++i) {
+    const std::uint64_t random = mixed(i, static_cast<std::uint64_t>(rank));
+    double number = static_cast<double>(random % 2001) - 1000;
+    if (is_float(type)) number /= 7;
+    if (type == ElementType::boolean) number = random % 3 == 0 ? 1 : 0;
+    write(type, values.data() + i * size_of(type), number);
+  }
+  return values;
+}
+
+inline double combine(ElementType type, ReduceOp op, double a, double b) {
+  if (op == ReduceOp::min) return std::min(a, b);
+  if (op == ReduceOp::max) return std::max(a, b);
+  // float32 and narrower are summed in float32; sums of whole numbers are exact here and wrap when
+  // they are written.
+  if (is_float(type) && type != ElementType::float64) {
+    return static_cast<float>(a) + static_cast<float>(b);
+  }
+  return a + b;
+}
+
+// The sum on every rank; empty when ranks end with different ones.
+inline Bytes carried_out(const Schedule& schedule, ElementType type, ReduceOp op,
+                         std::size_t elements) {
+  std::vector<std::vector<double>> held(static_cast<std::size_t>(schedule.size));
+  for (int rank = 0; rank < schedule.size; ++rank) {
+    const Bytes input = input_of(type, elements, rank);
+    for (std::size_t i = 0; i < elements; ++i) {
+      held[rank].push_back(read(type, input.data() + i * size_of(type)));
+    }
+  }
+  struct Change {
+    int rank;
+    Range range;
+    std::vector<double> values;
+  };
+  for (int step = 0; step < schedule.steps(); ++step) {
+    std::vector<Change> changes;  // from what was held before the step
+    for (int rank = 0; rank < schedule.size; ++rank) {
+      for (int chunk = 0; chunk < schedule.chunks; ++chunk) {
+        std::vector<int> sources{rank};
+        for (const Transfer& transfer : schedule.transfers) {
+          if (transfer.step != step || transfer.to != rank || chunk < transfer.first ||
+              chunk >= transfer.first + transfer.chunks) {
+            continue;
+          }
+          if (transfer.effect == Transfer::Effect::replace) sources.clear();
+          sources.push_back(transfer.from);
+        }
+        std::sort(sources.begin(), sources.end());
+        if (sources == std::vector<int>{rank}) continue;
+        const Range range = part_of(static_cast<std::int64_t>(elements), schedule.chunks, chunk);
+        const auto values_of = [&](int source) { return held[source].begin() + range.begin; };
+        std::vector<double> sum(values_of(sources[0]), values_of(sources[0]) + range.size());
+        for (std::size_t k = 1; k < sources.size(); ++k) {
+          std::transform(sum.begin(), sum.end(), values_of(sources[k]), sum.begin(),
+                         [&](double x, double y) { return combine(type, op, x, y); });
+        }
+        changes.push_back({rank, range, std::move(sum)});
+      }
+    }
+    for (const Change& change : changes) {
+      std::copy(change.values.begin(), change.values.end(),
+                held[change.rank].begin() + change.range.begin);
+    }
+  }
+  Bytes result(elements * size_of(type));
+  for (int rank = 0; rank < schedule.size; ++rank) {
+    if (held[rank] != held[0]) return {};
+  }
+  for (std::size_t i = 0; i < elements; ++i) {
+    write(type, result.data() + i * size_of(type), held[0][i]);
+  }
+  return result;
+}
+
+}  // namespace shoal::test
