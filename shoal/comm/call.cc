@@ -14,6 +14,16 @@ std::string_view name_of(ReduceOp op) {
       return "min";
     case ReduceOp::max:
       return "max";
+    case ReduceOp::product:
+      return "product";
+    case ReduceOp::mean:
+      return "mean";
+    case ReduceOp::bit_and:
+      return "bit_and";
+    case ReduceOp::bit_or:
+      return "bit_or";
+    case ReduceOp::bit_xor:
+      return "bit_xor";
   }
   return "?";
 }
@@ -25,22 +35,31 @@ std::string_view name_of(Operation operation) {
     case Operation::broadcast:
       return "broadcast";
     case Operation::all_gather:
+    case Operation::all_gather_lists:
       return "all_gather";
     case Operation::reduce_scatter:
       return "reduce_scatter";
     case Operation::barrier:
       return "barrier";
+    case Operation::reduce:
+      return "reduce";
+    case Operation::all_to_all:
+      return "all_to_all";
+    case Operation::gather:
+      return "gather";
+    case Operation::scatter:
+      return "scatter";
   }
   return "?";
 }
 
 Call Call::unpacked(std::uint64_t word) {
   Call call;
-  call.operation = static_cast<Operation>((word >> 60) & 7);
-  call.algorithm = static_cast<Algorithm>((word >> 57) & 7);
-  call.type = static_cast<ElementType>((word >> 53) & 15);
-  call.op = static_cast<ReduceOp>((word >> 51) & 3);
-  call.root = static_cast<int>((word >> 40) & 0x7ff);
+  call.operation = static_cast<Operation>((word >> 59) & 15);
+  call.algorithm = static_cast<Algorithm>((word >> 56) & 7);
+  call.type = static_cast<ElementType>((word >> 52) & 15);
+  call.op = static_cast<ReduceOp>((word >> 49) & 7);
+  call.root = static_cast<int>((word >> 40) & 0x1ff);
   call.elements = word & ((1ULL << 40) - 1);
   return call;
 }
@@ -57,6 +76,15 @@ std::string Call::text() const {
       return fmt::format("broadcast({} x {}, root {})", elements, name_of(type), root);
     case Operation::all_gather:
       return fmt::format("all_gather({} x {})", elements, name_of(type));
+    case Operation::reduce:
+      return fmt::format("reduce({}, {} x {}, root {})", name_of(op), elements, name_of(type),
+                         root);
+    case Operation::all_to_all:
+    case Operation::all_gather_lists:
+      return fmt::format("{}(lists of {})", name_of(operation), name_of(type));
+    case Operation::gather:
+    case Operation::scatter:
+      return fmt::format("{}({}, root {})", name_of(operation), name_of(type), root);
     case Operation::barrier:
       return "barrier";
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shoal/comm/reduce_kernels.h"
 #include "shoal/core/error.h"
 
 namespace shoal {
@@ -25,12 +26,33 @@ void check_peer(int peer, int rank, int size, std::string_view what) {
   }
 }
 
-void check_root(int root, int size) {
+void check_root(Operation operation, int root, int size) {
   if (root < 0 || root >= size) {
     throw InvalidInput(
-        fmt::format("broadcast: root {} is not a rank of the group, which has ranks "
-                    "0 to {}",
-                    root, size - 1));
+        fmt::format("{}: root {} is not a rank of the group, which has ranks 0 to {}",
+                    name_of(operation), root, size - 1));
+  }
+}
+
+void check_reduction(Operation operation, ElementType type, ReduceOp op) {
+  if (can_reduce(type, op)) return;
+  throw InvalidInput(fmt::format(
+      "{}: there is no {} of {}: {}", name_of(operation), name_of(op), name_of(type),
+      op == ReduceOp::mean ? "take a float type, or sum" : "take a whole-number type or bool"));
+}
+
+void check_lists(Operation operation, std::span<const ConstBuffer> in, std::span<const Buffer> out,
+                 int size) {
+  const auto check_length = [&](std::size_t length, std::string_view what) {
+    if (length == static_cast<std::size_t>(size)) return;
+    throw InvalidInput(fmt::format("{}: {} {} buffers for {} ranks; give one for each",
+                                   name_of(operation), length, what, size));
+  };
+  check_length(in.size(), "input");
+  check_length(out.size(), "output");
+  for (int rank = 0; rank < size; ++rank) {
+    check_types(name_of(operation), in[0].type, in[rank].type);
+    check_types(name_of(operation), in[0].type, out[rank].type);
   }
 }
 
@@ -44,14 +66,42 @@ void check_all_gather(const ConstBuffer& in, const Buffer& out, int size) {
   }
 }
 
-void check_reduce_scatter(const ConstBuffer& in, const Buffer& out, int size) {
+void check_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, int size) {
   check_types("reduce_scatter", in.type, out.type);
+  check_reduction(Operation::reduce_scatter, in.type, op);
   if (in.elements != out.elements * size) {
     throw InvalidInput(
         fmt::format("reduce_scatter: {} elements do not make {} pieces of {}, the "
                     "output's size",
                     in.elements, size, out.elements));
   }
+}
+
+void check_reduce(const ConstBuffer& in, const Buffer& out, int root, ReduceOp op, int rank,
+                  int size) {
+  check_root(Operation::reduce, root, size);
+  check_reduction(Operation::reduce, in.type, op);
+  if (rank != root) return;
+  check_types("reduce", in.type, out.type);
+  if (in.elements != out.elements) {
+    throw InvalidInput(fmt::format("reduce: {} elements need an output of as many, not {}",
+                                   in.elements, out.elements));
+  }
+}
+
+int first_unexpected(std::span<const std::uint64_t> given, std::span<const Buffer> expected) {
+  for (std::size_t rank = 0; rank < given.size(); ++rank) {
+    if (given[rank] != expected[rank].elements) return static_cast<int>(rank);
+  }
+  return -1;
+}
+
+InvalidInput sizes_differ(const Place& place, int giver, std::uint64_t given, int taker,
+                          const Buffer& expected) {
+  return InvalidInput(
+      fmt::format("{}: rank {} gives {} x {}, but rank {} expects {}: name the same "
+                  "size on both",
+                  place.text(), giver, given, name_of(expected.type), taker, expected.elements));
 }
 
 }  // namespace shoal

@@ -15,8 +15,9 @@
 
 namespace shoal {
 
-enum class ReduceOp : std::uint8_t { sum, min, max };
+enum class ReduceOp : std::uint8_t { sum, min, max, product, mean, bit_and, bit_or, bit_xor };
 std::string_view name_of(ReduceOp op);
+enum class Operation : std::uint8_t;
 
 // Memory with a type. Borrowed: it must stay valid until the call returns.
 struct Buffer {
@@ -79,7 +80,22 @@ class Group {
   // `in` counts as size() equal pieces (elements divisible by size()); `out` becomes the reduction
   // of piece rank().
   virtual void reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) = 0;
+  // `out` of `root` becomes the reduction of all `in`, which are of one size. Other ranks' `out` is
+  // not looked at.
+  virtual void reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) = 0;
   virtual void barrier(Deadline deadline) = 0;
+
+  // The next four take lists of size() buffers, by rank, all of one type. Sizes may differ from
+  // pair to pair, and be 0, as long as both ranks of a pair name the same: else InvalidInput that
+  // names both. Every byte goes once, directly. What a rank gives itself is copied. in[q] of rank r
+  // becomes out[r] of rank q.
+  void all_to_all(std::span<const ConstBuffer> in, std::span<const Buffer> out, Deadline deadline);
+  // `in` of rank r becomes out[r] of every rank.
+  void all_gather(ConstBuffer in, std::span<const Buffer> out, Deadline deadline);
+  // `in` of rank r becomes out[r] of `root`; elsewhere `out` is not looked at.
+  void gather(ConstBuffer in, std::span<const Buffer> out, int root, Deadline deadline);
+  // in[r] of `root` becomes `out` of rank r; elsewhere `in` is not looked at.
+  void scatter(std::span<const ConstBuffer> in, Buffer out, int root, Deadline deadline);
 
   // Point to point: messages of one ordered pair arrive in order, and a receive must ask for the
   // size that was sent (else InvalidInput on the receiver, naming both). `send` returns when `data`
@@ -91,6 +107,11 @@ class Group {
   virtual void abort() = 0;
 
   virtual std::uint64_t bytes_sent() const = 0;  // payload bytes handed to peers so far
+
+ protected:
+  // in[q] goes to rank q, out[q] takes what rank q gives. `operation` and `root` are compared.
+  virtual void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+                        std::span<const Buffer> out, Deadline deadline) = 0;
 };
 
 template <typename T>

@@ -56,26 +56,55 @@ struct BooleanElement {
 template <typename E>
 using Stored = typename E::Stored;
 
+// Through unsigned numbers, where wrapping is defined; small ones would become int first.
+template <typename W, typename Operation>
+SHOAL_INLINE W wrapped(W a, W b, const Operation &operation) {
+  using U = std::make_unsigned_t<W>;
+  using Wide = std::conditional_t<sizeof(U) < 4, std::uint32_t, U>;
+  return static_cast<W>(static_cast<U>(
+      operation(static_cast<Wide>(static_cast<U>(a)), static_cast<Wide>(static_cast<U>(b)))));
+}
+
 template <typename E, ReduceOp op>
 SHOAL_INLINE typename E::Sum combined(typename E::Sum a, typename E::Sum b) {
   using W = typename E::Sum;
-  if constexpr (op == ReduceOp::sum) {
-    if constexpr (std::is_same_v<E, BooleanElement>) {
-      return static_cast<W>(a | b);
-    } else if constexpr (std::is_integral_v<W>) {
-      // Through unsigned numbers, where wrapping is defined.
-      using U = std::make_unsigned_t<W>;
-      return static_cast<W>(static_cast<U>(static_cast<U>(a) + static_cast<U>(b)));
+  constexpr bool kIsBoolean = std::is_same_v<E, BooleanElement>;
+  constexpr bool kIsFloat = std::is_floating_point_v<W>;
+  if constexpr (op == ReduceOp::min || op == ReduceOp::max) {
+    if constexpr (kIsFloat) {
+      // A comparison with NaN is false: `a` is kept when it is the NaN, `b` wins
+      // when it is.
+      const bool keep = op == ReduceOp::min ? a <= b : a >= b;
+      return (keep || a != a) ? a : b;
     } else {
-      return a + b;
+      return op == ReduceOp::min ? std::min(a, b) : std::max(a, b);
     }
-  } else if constexpr (std::is_floating_point_v<W>) {
-    // A comparison with NaN is false: `a` is kept when it is the NaN, `b` wins
-    // when it is.
-    const bool keep = op == ReduceOp::min ? a <= b : a >= b;
-    return (keep || a != a) ? a : b;
+  } else if constexpr (op == ReduceOp::bit_and || (kIsBoolean && op == ReduceOp::product)) {
+    return static_cast<W>(a & b);
+  } else if constexpr (op == ReduceOp::bit_or || (kIsBoolean && op == ReduceOp::sum)) {
+    return static_cast<W>(a | b);
+  } else if constexpr (op == ReduceOp::bit_xor) {
+    return static_cast<W>(a ^ b);
+  } else if constexpr (op == ReduceOp::product) {
+    if constexpr (kIsFloat)
+      return a * b;
+    else
+      return wrapped(a, b, [](auto x, auto y) { return x * y; });
   } else {
-    return op == ReduceOp::min ? std::min(a, b) : std::max(a, b);
+    if constexpr (kIsFloat)
+      return a + b;
+    else
+      return wrapped(a, b, [](auto x, auto y) { return x + y; });
+  }
+}
+
+// What is stored of a whole result.
+template <typename E, ReduceOp op>
+SHOAL_INLINE Stored<E> stored(typename E::Sum value, [[maybe_unused]] std::size_t ranks) {
+  if constexpr (op == ReduceOp::mean) {
+    return E::from(value / static_cast<typename E::Sum>(ranks));
+  } else {
+    return E::from(value);
   }
 }
 
@@ -87,13 +116,13 @@ SHOAL_INLINE void reduce_two(const Stored<E> *a, const Stored<E> *b, Stored<E> *
   if (second_out == nullptr) {
 #pragma GCC ivdep
     for (std::size_t i = 0; i < n; ++i) {
-      out[i] = E::from(combined<E, op>(E::to(a[i]), E::to(b[i])));
+      out[i] = stored<E, op>(combined<E, op>(E::to(a[i]), E::to(b[i])), 2);
     }
     return;
   }
 #pragma GCC ivdep
   for (std::size_t i = 0; i < n; ++i) {
-    const Stored<E> value = E::from(combined<E, op>(E::to(a[i]), E::to(b[i])));
+    const Stored<E> value = stored<E, op>(combined<E, op>(E::to(a[i]), E::to(b[i])), 2);
     out[i] = value;
     second_out[i] = value;
   }
@@ -119,7 +148,7 @@ SHOAL_INLINE void reduce_blocks(std::span<const std::byte *const> sources,
     }
     for (std::byte *const output : outputs) {
       Stored<E> *out = reinterpret_cast<Stored<E> *>(output) + begin;
-      for (std::size_t i = 0; i < n; ++i) out[i] = E::from(partial[i]);
+      for (std::size_t i = 0; i < n; ++i) out[i] = stored<E, op>(partial[i], sources.size());
     }
   }
 }
@@ -154,6 +183,14 @@ SHOAL_INLINE void take_in(std::byte *partial, const std::byte *values, std::size
 }
 
 template <typename E>
+SHOAL_INLINE void divide(std::byte *values, int ranks, std::size_t elements) {
+  using W = typename E::Sum;
+  auto *sums = reinterpret_cast<W *>(values);
+#pragma GCC ivdep
+  for (std::size_t i = 0; i < elements; ++i) sums[i] = sums[i] / static_cast<W>(ranks);
+}
+
+template <typename E>
 SHOAL_INLINE void narrow(const std::byte *partial, std::byte *out, std::size_t elements) {
   const auto *from = reinterpret_cast<const typename E::Sum *>(partial);
   Stored<E> *to = reinterpret_cast<Stored<E> *>(out);
@@ -173,6 +210,9 @@ struct Baseline {
   static void take_in_all(std::byte *partial, const std::byte *values, std::size_t elements) {
     take_in<E, op>(partial, values, elements);
   }
+  static void divide_all(std::byte *values, int ranks, std::size_t elements) {
+    divide<E>(values, ranks, elements);
+  }
   static void narrow_all(const std::byte *partial, std::byte *out, std::size_t elements) {
     narrow<E>(partial, out, elements);
   }
@@ -191,6 +231,9 @@ struct Avx2 {
   SHOAL_FOR_AVX2 static void take_in_all(std::byte *partial, const std::byte *values,
                                          std::size_t elements) {
     take_in<E, op>(partial, values, elements);
+  }
+  SHOAL_FOR_AVX2 static void divide_all(std::byte *values, int ranks, std::size_t elements) {
+    divide<E>(values, ranks, elements);
   }
   SHOAL_FOR_AVX2 static void narrow_all(const std::byte *partial, std::byte *out,
                                         std::size_t elements) {
@@ -215,12 +258,15 @@ template <typename E, ReduceOp op>
 Kernels kernels() {
   using B = Baseline<E, op>;
   using V = Avx2<E, op>;
-  if (has_avx2()) return {V::reduce_all, {V::widen_all, V::take_in_all, V::narrow_all}};
-  return {B::reduce_all, {B::widen_all, B::take_in_all, B::narrow_all}};
+  if (has_avx2()) {
+    return {V::reduce_all, {V::widen_all, V::take_in_all, V::divide_all, V::narrow_all}};
+  }
+  return {B::reduce_all, {B::widen_all, B::take_in_all, B::divide_all, B::narrow_all}};
 }
 
 template <typename E>
 Kernels kernels_for(ReduceOp op) {
+  constexpr bool kIsFloat = std::is_floating_point_v<typename E::Sum>;
   switch (op) {
     case ReduceOp::sum:
       return kernels<E, ReduceOp::sum>();
@@ -228,6 +274,20 @@ Kernels kernels_for(ReduceOp op) {
       return kernels<E, ReduceOp::min>();
     case ReduceOp::max:
       return kernels<E, ReduceOp::max>();
+    case ReduceOp::product:
+      return kernels<E, ReduceOp::product>();
+    case ReduceOp::mean:
+      if constexpr (kIsFloat) return kernels<E, ReduceOp::mean>();
+      break;
+    case ReduceOp::bit_and:
+      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_and>();
+      break;
+    case ReduceOp::bit_or:
+      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_or>();
+      break;
+    case ReduceOp::bit_xor:
+      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_xor>();
+      break;
   }
   return {};
 }
@@ -261,6 +321,8 @@ Kernels kernels_for(ElementType type, ReduceOp op) {
 }  // namespace
 
 Reduction reduction_of(ElementType type, ReduceOp op) { return kernels_for(type, op).reduce; }
+
+bool can_reduce(ElementType type, ReduceOp op) { return reduction_of(type, op) != nullptr; }
 
 HopReduction hop_reduction_of(ElementType type, ReduceOp op) { return kernels_for(type, op).hop; }
 

@@ -52,10 +52,41 @@ std::vector<bool> carries_partial_sums(const Schedule& schedule) {
   return carries;
 }
 
+std::vector<int> steps_that_complete(const Schedule& schedule, int rank) {
+  // By rank and chunk: how many contributions are in it.
+  std::vector<int> before(static_cast<std::size_t>(schedule.size * schedule.chunks), 1);
+  std::vector<int> after = before;
+  std::vector<int> complete(static_cast<std::size_t>(schedule.chunks), -1);
+  int step = -1;
+  for (const Transfer& transfer : schedule.transfers) {
+    if (transfer.step != step) before = after;
+    step = transfer.step;
+    for (int chunk = transfer.first; chunk < transfer.first + transfer.chunks; ++chunk) {
+      const int given = before[static_cast<std::size_t>(transfer.from * schedule.chunks + chunk)];
+      int& held = after[static_cast<std::size_t>(transfer.to * schedule.chunks + chunk)];
+      if (transfer.effect == Transfer::Effect::replace) {
+        held = given;
+        continue;
+      }
+      held += given;
+      if (transfer.to == rank && held == schedule.size) complete[chunk] = step;
+    }
+  }
+  return complete;
+}
+
 Schedule reduce_scatter_part(const Schedule& all_reduce) {
   Schedule schedule = all_reduce;
   std::erase_if(schedule.transfers, [](const Transfer& transfer) {
     return transfer.effect == Transfer::Effect::replace;
+  });
+  return schedule;
+}
+
+Schedule reduce_part(const Schedule& all_reduce, int root) {
+  Schedule schedule = all_reduce;
+  std::erase_if(schedule.transfers, [&](const Transfer& transfer) {
+    return transfer.effect == Transfer::Effect::replace && transfer.to != root;
   });
   return schedule;
 }

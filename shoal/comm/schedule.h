@@ -42,9 +42,16 @@ struct Schedule {
 // in float32: twice the bytes.
 std::vector<bool> carries_partial_sums(const Schedule& schedule);
 
+// By chunk: the step whose additions make the sum on `rank` whole, -1 where it comes whole from
+// another or never does.
+std::vector<int> steps_that_complete(const Schedule& schedule, int rank);
+
 // The part of an all-reduce that reduces: chunk c is whole on the rank where it was when it was
 // first handed on.
 Schedule reduce_scatter_part(const Schedule& all_reduce);
+
+// That, and whole chunks handed on to `root` alone.
+Schedule reduce_part(const Schedule& all_reduce, int root);
 
 // Elements that a transfer moves of a vector of `elements`.
 std::int64_t elements_of(const Schedule& schedule, const Transfer& transfer, std::int64_t elements);

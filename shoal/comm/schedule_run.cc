@@ -17,10 +17,16 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
 
 }  // namespace
 
-GroupSchedules::GroupSchedules(Algorithm algorithm, int size) {
+GroupSchedules::GroupSchedules(Algorithm algorithm, int size) : size_(size) {
   if (algorithm == Algorithm::two_shot) return;
   all_reduce = schedule_of(algorithm, size);
   if (algorithm == Algorithm::ring) reduce_scatter = reduce_scatter_part(*all_reduce);
+}
+
+const Schedule& GroupSchedules::reduce_to(int root) {
+  const auto [found, is_new] = to_root_.try_emplace(root);
+  if (is_new) found->second = reduce_part(two_shot_schedule(size_), root);
+  return found->second;
 }
 
 ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& parts, ReduceOp op,
@@ -42,8 +48,9 @@ ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& in, co
       element_(size_of(in.type())),
       wide_(size_of(wide_type(in.type()))),
       holds_(!in_place || wide_ != element_),
-      hop_(hop_reduction_of(in.type(), op)),
-      reduce_(reduction_of(wide_type(in.type()), op)) {
+      divides_(op == ReduceOp::mean),
+      hop_(hop_reduction_of(in.type(), divides_ ? ReduceOp::sum : op)),
+      reduce_(reduction_of(wide_type(in.type()), divides_ ? ReduceOp::sum : op)) {
   cut();
   plan_moves();
   plan_scratch();
@@ -77,6 +84,7 @@ void ScheduleRun::plan_moves() {
   std::vector<std::uint32_t> sent(static_cast<std::size_t>(schedule_.size));
   std::vector<std::uint32_t> received(sent);
   const std::vector<bool> partial = carries_partial_sums(schedule_);
+  completed_by_ = steps_that_complete(schedule_, rank_);
   for (std::size_t i = 0; i < schedule_.transfers.size(); ++i) {
     const Transfer& transfer = schedule_.transfers[i];
     if (transfer.from != rank_ && transfer.to != rank_) continue;
@@ -120,6 +128,8 @@ void ScheduleRun::plan_scratch() {
   }
   std::size_t outgoing = 0;
   for (Move& move : out_moves_) {
+    // A whole sum that lies in float32, or not in the caller's memory, is put in its form first.
+    move.through_scratch = !in_place_ && move.effect == Transfer::Effect::replace;
     // What is summed into later must not change while it is being sent.
     for (int chunk = chunk_of(move.cells.begin); chunk <= chunk_of(move.cells.end - 1); ++chunk) {
       for (const Arrival& arrival : arrivals_[chunk]) {
@@ -199,7 +209,9 @@ Stretches ScheduleRun::payload(Move& move, Cells cells) {
   }
   const auto before = begin - static_cast<std::size_t>(cells_[move.cells.begin].begin);
   std::byte* const copy = scratch_.outgoing.data() + move.scratch_at + before * wire_bytes(move);
-  if (from_held) {
+  if (!in_place_ && move.effect == Transfer::Effect::replace) {
+    hop_.narrow(scratch_.held.data() + begin * wide_, copy, count);
+  } else if (from_held) {
     std::memcpy(copy, scratch_.held.data() + begin * wide_, count * wide_);
   } else {
     in_.gather(begin, count, copy);
@@ -258,16 +270,25 @@ void ScheduleRun::advance(int cell) {
     if (in_moves_[arrival.moves.front()].effect == Transfer::Effect::replace) continue;
     if (holds_ && done == 0) hold(cell);
     sum(cell, arrival);
-    const bool whole =
-        done + 1 == std::ssize(arrivals) ||
-        in_moves_[arrivals[done + 1].moves.front()].effect == Transfer::Effect::replace;
-    if (holds_ && in_place_ && whole) {
-      const Range range = cells_[cell];
-      in_.visit(range.begin, range.size(), [&](std::byte* to, std::size_t n, std::size_t before) {
-        hop_.narrow(held(cell) + before * wide_, to, n);
-      });
-    }
+    if (completed_by_[chunk_of(cell)] == arrival.step) complete(cell);
   }
+}
+
+// The sum is whole.
+void ScheduleRun::complete(int cell) {
+  const Range range = cells_[cell];
+  const auto count = static_cast<std::size_t>(range.size());
+  if (holds_) {
+    if (divides_) hop_.divide(held(cell), schedule_.size, count);
+    if (!in_place_) return;
+  }
+  in_.visit(range.begin, count, [&](std::byte* to, std::size_t n, std::size_t before) {
+    if (holds_) {
+      hop_.narrow(held(cell) + before * wide_, to, n);
+    } else if (divides_) {
+      hop_.divide(to, schedule_.size, n);
+    }
+  });
 }
 
 // Whether what the rank holds of a cell must still be sent before a step changes it.
@@ -326,10 +347,12 @@ const std::byte* ScheduleRun::widened(const Move& move, int cell, std::size_t pl
 }
 
 void ScheduleRun::finish() {
-  if (in_place_) return;
+  if (in_place_ || out_.elements() == 0) return;
   const Range own = part_of(static_cast<std::int64_t>(in_.elements()), schedule_.chunks, rank_);
+  const bool whole_vector = out_.elements() == in_.elements();
   const std::byte* const sum = scratch_.held.data() + static_cast<std::size_t>(own.begin) * wide_;
-  out_.visit(0, static_cast<std::size_t>(own.size()),
+  out_.visit(whole_vector ? static_cast<std::size_t>(own.begin) : 0,
+             static_cast<std::size_t>(own.size()),
              [&](std::byte* to, std::size_t n, std::size_t before) {
                hop_.narrow(sum + before * wide_, to, n);
              });

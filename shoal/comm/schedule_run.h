@@ -1,5 +1,4 @@
-// One rank's part of a schedule under way: which frames may go, and where those that come belong.
-// An engine moves the frames; that is all it has to know.
+// One rank's part of a schedule under way.
 //
 // The vector is cut in cells of at most kSegmentBytes, and a frame carries neighbouring cells. A
 // cell goes on as soon as the rank has summed it, whatever the others do: so every schedule is a
@@ -9,10 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
+#include "shoal/comm/frame_run.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
 #include "shoal/comm/schedule.h"
@@ -32,35 +32,34 @@ struct ScheduleScratch {
 // way of doing it.
 struct GroupSchedules {
   GroupSchedules(Algorithm algorithm, int size);
+  // Kept, for the next time.
+  const Schedule& reduce_to(int root);
+
   std::optional<Schedule> all_reduce;
   std::optional<Schedule> reduce_scatter;  // where the algorithm leaves chunk c on rank c
   ScheduleScratch scratch;
+
+ private:
+  int size_;
+  std::map<int, Schedule> to_root_;
 };
 
 // One thread at a time. Borrows everything.
-class ScheduleRun {
+class ScheduleRun final : public FrameRun {
  public:
-  static constexpr std::size_t kSegmentBytes = std::size_t{128} << 10;  // of the caller's type
-  static constexpr std::size_t kMostFrameBytes = 2 * kSegmentBytes;     // half types travel wide
-
   // all_reduce: the sum replaces what is in `parts`. The schedule has passed problem_of.
   ScheduleRun(const Schedule& schedule, int rank, const Parts& parts, ReduceOp op,
               ScheduleScratch& scratch);
-  // reduce_scatter by a schedule without replacements whose chunk c is whole on rank c: leaves it
-  // in `out` and `in` as it is.
+  // reduce and reduce_scatter, which leave `in` as it is: `out` takes the whole vector, or chunk
+  // rank() of it, or nothing, as its size says. Chunk c is whole on rank c before it is handed on.
   ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out, ReduceOp op,
               ScheduleScratch& scratch);
 
-  // Calls send(to, number, stretches) for the frames that have become ready. The memory stays as it
-  // is until finish().
-  using Send = std::function<void(int to, std::uint32_t number, Stretches)>;
-  void send_ready(const Send& send);
-  // Where a frame belongs; nothing when the sender's next frame is another one.
-  Stretches place(int from, std::uint32_t number) const;
-  void arrived(int from, std::uint32_t number);
-  bool awaits(int from) const;  // something is still to come from there
-  // Once nothing is awaited and everything was sent.
-  void finish();
+  void send_ready(const Send& send) override;
+  Stretches place(int from, std::uint32_t number) const override;
+  void arrived(int from, std::uint32_t number) override;
+  bool awaits(int from) const override;
+  void finish() override;
 
  private:
   struct Cells {
@@ -108,6 +107,7 @@ class ScheduleRun {
     return scratch_.held.data() + static_cast<std::size_t>(cells_[cell].begin) * wide_;
   }
   void hold(int cell);
+  void complete(int cell);
 
   const Schedule& schedule_;
   const int rank_;
@@ -118,6 +118,7 @@ class ScheduleRun {
   const std::size_t element_;
   const std::size_t wide_;  // bytes of an element of a partial sum
   const bool holds_;        // sums are kept in scratch_.held until they are whole
+  const bool divides_;      // a mean: the sum is divided when it is whole
   const HopReduction hop_;
   const Reduction reduce_;  // of partial sums
 
@@ -127,6 +128,7 @@ class ScheduleRun {
   std::vector<Move> out_moves_;
   std::vector<Move> in_moves_;
   std::vector<std::vector<Arrival>> arrivals_;  // by chunk, in order
+  std::vector<int> completed_by_;               // by chunk: see steps_that_complete
   std::vector<int> done_;                       // by cell: arrivals dealt with
 };
 

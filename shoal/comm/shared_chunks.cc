@@ -93,7 +93,7 @@ void SharedGroup::reduce_slice(const Round& round, const Cut& cut, std::size_t c
 }
 
 void SharedGroup::broadcast(Buffer data, int root, Deadline deadline) {
-  check_root(root, size_);
+  check_root(Operation::broadcast, root, size_);
   const Parts parts(std::span<const Buffer>(&data, 1));
   const Round round(*this, deadline,
                     {.operation = Operation::broadcast,

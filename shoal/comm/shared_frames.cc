@@ -28,7 +28,7 @@ void SharedFrames::queue(int to, std::uint32_t number, Stretches payload) {
   sent_ += bytes;
 }
 
-std::size_t SharedFrames::run(ScheduleRun& run, const Doing& doing, Deadline deadline) {
+std::size_t SharedFrames::run(FrameRun& run, const Doing& doing, Deadline deadline) {
   const int size = static_cast<int>(outgoing_.size());
   const std::size_t before = sent_;
   unsigned idle = 0;
@@ -89,7 +89,7 @@ bool SharedFrames::write(Outgoing& outgoing) {
 }
 
 // All that is there; whether anything came.
-bool SharedFrames::read(int from, ScheduleRun& run) {
+bool SharedFrames::read(int from, FrameRun& run) {
   Incoming& incoming = incoming_[from];
   bool moved = false;
   while (incoming.begun || run.awaits(from)) {
@@ -118,13 +118,13 @@ bool SharedFrames::read(int from, ScheduleRun& run) {
   return moved;
 }
 
-void SharedFrames::begin(int from, ScheduleRun& run) {
+void SharedFrames::begin(int from, FrameRun& run) {
   Incoming& incoming = incoming_[from];
   incoming.where = run.place(from, incoming.header.number);
   incoming.left = 0;
   for (const iovec& stretch : incoming.where) incoming.left += stretch.iov_len;
   check_equal(incoming.left, std::size_t{incoming.header.bytes},
-              "both ends of a channel know the schedule");
+              "both ends of a channel know what is sent");
   if (incoming.where.size() == 1) {
     incoming.at = static_cast<std::byte*>(incoming.where[0].iov_base);
   } else {
@@ -134,7 +134,7 @@ void SharedFrames::begin(int from, ScheduleRun& run) {
   incoming.begun = true;
 }
 
-void SharedFrames::pause(unsigned idle, const ScheduleRun& run, const Doing& doing,
+void SharedFrames::pause(unsigned idle, const FrameRun& run, const Doing& doing,
                          Deadline deadline) {
   const int size = static_cast<int>(outgoing_.size());
   for (int peer = 0; peer < size; ++peer) {

@@ -1,4 +1,4 @@
-// Moves the frames of a schedule through the channels of a region.
+// Moves the frames of a collective through the channels of a region.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "shoal/comm/channel.h"
-#include "shoal/comm/schedule_run.h"
+#include "shoal/comm/frame_run.h"
 #include "shoal/comm/shared_wait.h"
 
 namespace shoal {
@@ -19,7 +19,7 @@ class SharedFrames {
 
   // Until nothing is awaited and everything is in the channels. All directions at once: a rank that
   // only wrote could wait for ever for room. Returns the payload bytes that were sent.
-  std::size_t run(ScheduleRun& run, const Doing& doing, Deadline deadline);
+  std::size_t run(FrameRun& run, const Doing& doing, Deadline deadline);
 
  private:
   struct Header {
@@ -50,10 +50,10 @@ class SharedFrames {
 
   void queue(int to, std::uint32_t number, Stretches payload);
   bool write(Outgoing& outgoing);
-  bool read(int from, ScheduleRun& run);
-  void begin(int from, ScheduleRun& run);
-  void pause(unsigned idle, const ScheduleRun& run, const Doing& doing, Deadline deadline);
-  bool is_busy(int peer, const ScheduleRun& run) const {
+  bool read(int from, FrameRun& run);
+  void begin(int from, FrameRun& run);
+  void pause(unsigned idle, const FrameRun& run, const Doing& doing, Deadline deadline);
+  bool is_busy(int peer, const FrameRun& run) const {
     return run.awaits(peer) || !outgoing_[peer].frames.empty();
   }
 

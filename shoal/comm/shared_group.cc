@@ -7,6 +7,8 @@
 
 #include "shoal/comm/reduce_order.h"
 #include "shoal/comm/shared_round.h"
+#include "shoal/comm/transfer_run.h"
+#include "shoal/core/check.h"
 
 namespace shoal {
 
@@ -61,6 +63,7 @@ void SharedGroup::await_step(const Round& round) {
 
 void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   const Parts parts(buffers);
+  check_reduction(Operation::all_reduce, parts.type(), op);
   const Round round(*this, deadline,
                     {.operation = Operation::all_reduce,
                      .type = parts.type(),
@@ -69,8 +72,8 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
                      .elements = parts.elements()});
   if (size_ == 1) return;
   if (schedules_.all_reduce) {
-    run_schedule(round,
-                 ScheduleRun(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch));
+    ScheduleRun run(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch);
+    run_frames(round, run);
   } else if (parts.bytes() <= RegionShape::kSmallBytes) {
     std::byte* const direct = buffers.size() == 1 ? buffers[0].data : nullptr;
     alignas(64) std::byte sum[RegionShape::kSmallBytes];
@@ -82,7 +85,7 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
 }
 
 void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
-  check_reduce_scatter(in, out, size_);
+  check_reduce_scatter(in, out, op, size_);
   const Round round(*this, deadline,
                     {.operation = Operation::reduce_scatter,
                      .type = in.type,
@@ -96,8 +99,8 @@ void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadli
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
   if (schedules_.reduce_scatter) {
-    run_schedule(round, ScheduleRun(*schedules_.reduce_scatter, spec_.rank, input, output, op,
-                                    schedules_.scratch));
+    ScheduleRun run(*schedules_.reduce_scatter, spec_.rank, input, output, op, schedules_.scratch);
+    run_frames(round, run);
   } else if (in.bytes() <= RegionShape::kSmallBytes) {
     reduce_small(round, input, out.data);
   } else {
@@ -128,7 +131,54 @@ void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* o
                [&](int rank) { return payload(rank, bytes, steps_); });
 }
 
-void SharedGroup::run_schedule(const Round& round, ScheduleRun run) {
+void SharedGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) {
+  check_reduce(in, out, root, op, spec_.rank, size_);
+  const Round round(*this, deadline,
+                    {.operation = Operation::reduce,
+                     .type = in.type,
+                     .op = op,
+                     .root = root,
+                     .elements = in.elements});
+  if (size_ == 1) {
+    if (in.elements != 0) std::memmove(out.data, in.data, in.bytes());
+    return;
+  }
+  const Parts input(in);
+  const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
+  ScheduleRun run(schedules_.reduce_to(root), spec_.rank, input, output, op, schedules_.scratch);
+  run_frames(round, run);
+}
+
+// The sizes that each rank gives go with the step, so that those that do not fit have names.
+void SharedGroup::transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+                           std::span<const Buffer> out, Deadline deadline) {
+  const Round round(*this, deadline,
+                    {.operation = operation, .type = in.front().type, .root = root});
+  const std::size_t bytes = in.size() * sizeof(std::uint64_t);
+  check(bytes <= RegionShape::kSmallBytes, "a group on one host has at most 256 ranks");
+  std::byte* const own = payload(spec_.rank, bytes, steps_ + 1);
+  for (int rank = 0; rank < size_; ++rank) {
+    const std::uint64_t elements = in[rank].elements;
+    std::memcpy(own + rank * sizeof elements, &elements, sizeof elements);
+  }
+  publish(round);
+  await_step(round);
+  std::vector<std::uint64_t> given(in.size());
+  for (int rank = 0; rank < size_; ++rank) {
+    std::memcpy(&given[rank], payload(rank, bytes, steps_) + spec_.rank * sizeof(std::uint64_t),
+                sizeof(std::uint64_t));
+  }
+  if (const int giver = first_unexpected(given, out); giver >= 0) {
+    wait_.fail(Ending::mismatch, giver,
+               sizes_differ(round.place(), giver, given[giver], spec_.rank, out[giver]));
+  }
+  TransferRun run(spec_.rank, in, out);
+  if (size_ > 1) {
+    bytes_sent_.fetch_add(frames_.run(run, round, deadline), std::memory_order_relaxed);
+  }
+}
+
+void SharedGroup::run_frames(const Round& round, FrameRun& run) {
   publish(round);
   await_step(round);
   bytes_sent_.fetch_add(frames_.run(run, round, round.deadline), std::memory_order_relaxed);

@@ -47,11 +47,16 @@ class SharedGroup final : public Group {
   void broadcast(Buffer data, int root, Deadline deadline) override;
   void all_gather(ConstBuffer in, Buffer out, Deadline deadline) override;
   void reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) override;
+  void reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) override;
   void barrier(Deadline deadline) override;
   void send(ConstBuffer data, int to, Deadline deadline) override;
   void receive(Buffer data, int from, Deadline deadline) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
+
+ protected:
+  void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+                std::span<const Buffer> out, Deadline deadline) override;
 
  private:
   // A collective under way.
@@ -75,7 +80,8 @@ class SharedGroup final : public Group {
   std::byte* payload(int rank, std::size_t bytes, std::uint32_t step);
 
   void reduce_small(const Round& round, const Parts& in, std::byte* out);
-  void run_schedule(const Round& round, ScheduleRun run);
+  // Publishes, waits for all, and moves the frames.
+  void run_frames(const Round& round, FrameRun& run);
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
   void reduce_chunks(const Round& round, const Cut& cut, const Parts& in, const Parts* out);
   void stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number);

@@ -124,7 +124,7 @@ void SegmentExchange::arrived(int from, const FrameHeader& header) {
     case FrameKind::arrival:
       announced_[from] = true;
       return;
-    case FrameKind::scheduled:
+    case FrameKind::numbered:
     case FrameKind::message:
     case FrameKind::leaving:
       return;
@@ -171,23 +171,22 @@ void SegmentExchange::reduce_ready() {
   }
 }
 
-bool ScheduleFrames::place(int from, const FrameHeader& header, Stretches& where) {
+bool RunFrames::place(int from, const FrameHeader& header, Stretches& where) {
   // A frame of another number gets no room: the links refuse it.
-  if (header.kind == FrameKind::scheduled) where = run_.place(from, header.index);
+  if (header.kind == FrameKind::numbered) where = run_.place(from, header.index);
   return true;
 }
 
-void ScheduleFrames::arrived(int from, const FrameHeader& header) {
+void RunFrames::arrived(int from, const FrameHeader& header) {
   run_.arrived(from, header.index);
   send_ready();
 }
 
-void ScheduleFrames::send_ready() {
+void RunFrames::send_ready() {
   run_.send_ready([&](int to, std::uint32_t number, Stretches payload) {
     std::size_t bytes = 0;
     for (const iovec& stretch : payload) bytes += stretch.iov_len;
-    links_.queue(to, links_.header(round_, FrameKind::scheduled, number, bytes),
-                 std::move(payload));
+    links_.queue(to, links_.header(round_, FrameKind::numbered, number, bytes), std::move(payload));
   });
 }
 

@@ -4,9 +4,9 @@
 #include <functional>
 #include <vector>
 
+#include "shoal/comm/frame_run.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
-#include "shoal/comm/schedule_run.h"
 #include "shoal/comm/tcp_links.h"
 #include "shoal/core/partition.h"
 
@@ -86,10 +86,10 @@ class SegmentExchange final : public TcpExchange {
   std::vector<const std::byte*> sources_;
 };
 
-// The frames of a schedule.
-class ScheduleFrames final : public TcpExchange {
+// The frames of a run.
+class RunFrames final : public TcpExchange {
  public:
-  ScheduleFrames(TcpLinks& links, const TcpRound& round, ScheduleRun& run)
+  RunFrames(TcpLinks& links, const TcpRound& round, FrameRun& run)
       : links_(links), round_(round), run_(run) {}
   void start() { send_ready(); }
 
@@ -102,7 +102,7 @@ class ScheduleFrames final : public TcpExchange {
 
   TcpLinks& links_;
   const TcpRound& round_;
-  ScheduleRun& run_;
+  FrameRun& run_;
 };
 
 }  // namespace shoal

@@ -5,6 +5,7 @@
 #include "shoal/comm/checks.h"
 #include "shoal/comm/reduce_order.h"
 #include "shoal/comm/tcp_exchanges.h"
+#include "shoal/comm/transfer_run.h"
 
 namespace shoal {
 
@@ -49,6 +50,7 @@ void TcpGroup::meet(TcpRound& round) {
 
 void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   const Parts parts(buffers);
+  check_reduction(Operation::all_reduce, parts.type(), op);
   TcpRound round = this->round({.operation = Operation::all_reduce,
                                 .type = parts.type(),
                                 .op = op,
@@ -58,8 +60,9 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
   if (spec_.size == 1) return;
   const auto elements = static_cast<std::int64_t>(parts.elements());
   if (schedules_.all_reduce) {
-    run_schedule(round,
-                 ScheduleRun(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch));
+    ScheduleRun run(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch);
+    meet(round);
+    run_frames(round, run);
   } else if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     std::vector<std::byte> sum(parts.bytes());
     reduce_small(round, parts, sum.data());
@@ -83,7 +86,7 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
 }
 
 void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
-  check_reduce_scatter(in, out, spec_.size);
+  check_reduce_scatter(in, out, op, spec_.size);
   TcpRound round = this->round({.operation = Operation::reduce_scatter,
                                 .type = in.type,
                                 .op = op,
@@ -97,8 +100,9 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
   if (schedules_.reduce_scatter) {
-    run_schedule(round, ScheduleRun(*schedules_.reduce_scatter, spec_.rank, input, output, op,
-                                    schedules_.scratch));
+    ScheduleRun run(*schedules_.reduce_scatter, spec_.rank, input, output, op, schedules_.scratch);
+    meet(round);
+    run_frames(round, run);
   } else if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     reduce_small(round, input, out.data);
   } else {
@@ -123,9 +127,60 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   }
 }
 
-void TcpGroup::run_schedule(TcpRound& round, ScheduleRun run) {
+void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) {
+  check_reduce(in, out, root, op, spec_.rank, spec_.size);
+  TcpRound round = this->round({.operation = Operation::reduce,
+                                .type = in.type,
+                                .op = op,
+                                .root = root,
+                                .elements = in.elements},
+                               deadline);
+  if (spec_.size == 1) {
+    if (in.elements != 0) std::memmove(out.data, in.data, in.bytes());
+    return;
+  }
+  const Parts input(in);
+  const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
+  ScheduleRun run(schedules_.reduce_to(root), spec_.rank, input, output, op, schedules_.scratch);
   meet(round);
-  ScheduleFrames frames(links_, round, run);
+  run_frames(round, run);
+}
+
+// The sizes that each rank gives go before, so that those that do not fit have names.
+void TcpGroup::transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+                        std::span<const Buffer> out, Deadline deadline) {
+  TcpRound round =
+      this->round({.operation = operation, .type = in.front().type, .root = root}, deadline);
+  const std::size_t size = in.size();
+  std::vector<std::uint64_t> table(size * size);  // row r: what rank r gives to each
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    table[spec_.rank * size + rank] = in[rank].elements;
+  }
+  if (size > 1) {
+    auto* const memory = reinterpret_cast<std::byte*>(table.data());
+    const std::size_t row = size * sizeof(std::uint64_t);
+    AllToAllFrames frames(links_, round, spec_.rank, spec_.size);
+    frames.start(memory + spec_.rank * row, row, memory, row);
+    links_.run(frames, round);
+  }
+  std::vector<std::uint64_t> given(size);
+  for (std::size_t rank = 0; rank < size; ++rank) given[rank] = table[rank * size + spec_.rank];
+  if (const int giver = first_unexpected(given, out); giver >= 0) {
+    const Place place{std::string(name_of(operation)), round.number, spec_.name};
+    try {
+      standing_.fail(Ending::mismatch, giver,
+                     sizes_differ(place, giver, given[giver], spec_.rank, out[giver]));
+    } catch (const Error&) {
+      links_.say_farewell();
+      throw;
+    }
+  }
+  TransferRun run(spec_.rank, in, out);
+  if (size > 1) run_frames(round, run);
+}
+
+void TcpGroup::run_frames(TcpRound& round, FrameRun& run) {
+  RunFrames frames(links_, round, run);
   frames.start();
   links_.run(frames, round);
   run.finish();
@@ -152,7 +207,7 @@ void TcpGroup::barrier(Deadline deadline) {
 }
 
 void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
-  check_root(root, spec_.size);
+  check_root(Operation::broadcast, root, spec_.size);
   const Parts parts(std::span<const Buffer>(&data, 1));
   TcpRound round = this->round({.operation = Operation::broadcast,
                                 .type = data.type,

@@ -36,17 +36,22 @@ class TcpGroup final : public Group {
   void broadcast(Buffer data, int root, Deadline deadline) override;
   void all_gather(ConstBuffer in, Buffer out, Deadline deadline) override;
   void reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) override;
+  void reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) override;
   void barrier(Deadline deadline) override;
   void send(ConstBuffer data, int to, Deadline deadline) override;
   void receive(Buffer data, int from, Deadline deadline) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
 
+ protected:
+  void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+                std::span<const Buffer> out, Deadline deadline) override;
+
  private:
   TcpRound round(const Call& call, Deadline deadline);
   void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
   void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
-  void run_schedule(TcpRound& round, ScheduleRun run);
+  void run_frames(TcpRound& round, FrameRun& run);
 
   const TcpGroupSpec spec_;
   TcpStanding standing_;

@@ -25,7 +25,7 @@ static_assert(std::endian::native == std::endian::little, "headers travel as the
 enum class FrameKind : std::uint8_t {
   first_phase,   // a rank's contribution to what the receiver reduces
   second_phase,  // something whole: a reduced segment, a gathered piece, broadcast data
-  scheduled,     // cells of a schedule's transfer; `index` says which
+  numbered,      // of a FrameRun: `index` says which
   arrival,       // nothing but the call
   message,       // point to point
   leaving,       // the last frame: `call` says why (Ending), `number` because of which rank

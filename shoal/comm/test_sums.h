@@ -92,14 +92,42 @@ inline Bytes input_of(ElementType type, std::size_t elements, int rank) {
 }
 
 inline double combine(ElementType type, ReduceOp op, double a, double b) {
-  if (op == ReduceOp::min) return std::min(a, b);
-  if (op == ReduceOp::max) return std::max(a, b);
-  // float32 and narrower are summed in float32; sums of whole numbers are exact here and wrap when
-  // they are written.
-  if (is_float(type) && type != ElementType::float64) {
-    return static_cast<float>(a) + static_cast<float>(b);
+  const auto wrapped = [&](std::uint64_t value) {
+    std::byte memory[8];
+    std::memcpy(memory, &value, sizeof value);
+    return read(type, memory);
+  };
+  const auto bits = [](double number) {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(number));
+  };
+  const bool narrow = is_float(type) && type != ElementType::float64;
+  switch (op) {
+    case ReduceOp::min:
+      return std::min(a, b);
+    case ReduceOp::max:
+      return std::max(a, b);
+    case ReduceOp::bit_and:
+      return wrapped(bits(a) & bits(b));
+    case ReduceOp::bit_or:
+      return wrapped(bits(a) | bits(b));
+    case ReduceOp::bit_xor:
+      return wrapped(bits(a) ^ bits(b));
+    case ReduceOp::product:
+      if (narrow) return static_cast<float>(a) * static_cast<float>(b);
+      return is_float(type) ? a * b : wrapped(bits(a) * bits(b));
+    case ReduceOp::sum:
+    case ReduceOp::mean:
+      // float32 and narrower are summed in float32; sums of whole numbers are exact here and wrap
+      // when they are written.
+      return narrow ? static_cast<float>(a) + static_cast<float>(b) : a + b;
   }
-  return a + b;
+  return 0;
+}
+
+// What a whole sum is divided by.
+inline double divided(ElementType type, double sum, int size) {
+  if (type == ElementType::float64) return sum / size;
+  return static_cast<float>(sum) / static_cast<float>(size);
 }
 
 // The sum on every rank; empty when ranks end with different ones.
@@ -152,7 +180,9 @@ inline Bytes carried_out(const Schedule& schedule, ElementType type, ReduceOp op
     if (held[rank] != held[0]) return {};
   }
   for (std::size_t i = 0; i < elements; ++i) {
-    write(type, result.data() + i * size_of(type), held[0][i]);
+    const double whole =
+        op == ReduceOp::mean ? divided(type, held[0][i], schedule.size) : held[0][i];
+    write(type, result.data() + i * size_of(type), whole);
   }
   return result;
 }

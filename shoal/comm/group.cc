@@ -1,0 +1,48 @@
+#include "shoal/comm/group.h"
+
+#include "shoal/comm/call.h"
+#include "shoal/comm/checks.h"
+
+namespace shoal {
+namespace {
+
+template <typename Any>
+std::vector<Any> nothing_for(int size, ElementType type) {
+  return std::vector<Any>(static_cast<std::size_t>(size), Any{nullptr, 0, type});
+}
+
+}  // namespace
+
+void Group::all_to_all(std::span<const ConstBuffer> in, std::span<const Buffer> out,
+                       Deadline deadline) {
+  check_lists(Operation::all_to_all, in, out, size());
+  transfer(Operation::all_to_all, 0, in, out, deadline);
+}
+
+void Group::all_gather(ConstBuffer in, std::span<const Buffer> out, Deadline deadline) {
+  const std::vector<ConstBuffer> to_all(static_cast<std::size_t>(size()), in);
+  check_lists(Operation::all_gather_lists, to_all, out, size());
+  transfer(Operation::all_gather_lists, 0, to_all, out, deadline);
+}
+
+void Group::gather(ConstBuffer in, std::span<const Buffer> out, int root, Deadline deadline) {
+  check_root(Operation::gather, root, size());
+  auto to_root = nothing_for<ConstBuffer>(size(), in.type);
+  to_root[root] = in;
+  const auto nothing = nothing_for<Buffer>(size(), in.type);
+  const std::span<const Buffer> taken = rank() == root ? out : nothing;
+  check_lists(Operation::gather, to_root, taken, size());
+  transfer(Operation::gather, root, to_root, taken, deadline);
+}
+
+void Group::scatter(std::span<const ConstBuffer> in, Buffer out, int root, Deadline deadline) {
+  check_root(Operation::scatter, root, size());
+  auto from_root = nothing_for<Buffer>(size(), out.type);
+  from_root[root] = out;
+  const auto nothing = nothing_for<ConstBuffer>(size(), out.type);
+  const std::span<const ConstBuffer> given = rank() == root ? in : nothing;
+  check_lists(Operation::scatter, given, from_root, size());
+  transfer(Operation::scatter, root, given, from_root, deadline);
+}
+
+}  // namespace shoal
