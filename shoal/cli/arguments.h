@@ -42,6 +42,12 @@ struct CommPlanArguments {
   std::int64_t elements = 1 << 20;  // float32
 };
 
+struct CommTestArguments {
+  int ranks = 4;
+  std::string engine;     // empty: all
+  std::string algorithm;  // empty: all
+};
+
 struct EvaluateArguments {
   std::string checkpoint;
   std::string job;

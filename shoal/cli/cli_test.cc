@@ -79,6 +79,15 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
   expect_refused({"comm"}, "subcommand is required");
 }
 
+TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
+  const Ran ran = run_shoal({"comm", "test", "-n", "3", "--engine", "shm", "--algorithm", "ring"});
+  EXPECT_EQ(ran.code, kOk);
+  EXPECT_THAT(ran.out, testing::MatchesRegex("shm     ring                3 ranks   +[0-9]+ "
+                                             "results  all right\n"));
+  expect_refused({"comm", "test", "--engine", "pigeon"}, "choose one of memory, shm, tcp");
+  expect_refused({"comm", "test", "-n", "1000"}, "give 1 to 128 ranks");
+}
+
 TEST(CommandLine, AFileThatIsMissingIsNamed) {
   expect_refused({"train", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <iostream>
+#include <mutex>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/try_group.h"
+#include "shoal/comm/world.h"
 #include "shoal/core/error.h"
 #include "shoal/program/number_text.h"
 
@@ -44,14 +50,73 @@ void print_schedule(const Schedule& schedule, std::int64_t elements) {
   }
 }
 
+constexpr std::pair<std::string_view, Engine> kEngines[] = {
+    {"memory", Engine::memory}, {"shm", Engine::shm}, {"tcp", Engine::tcp}};
+
+// Those that an option names, or all.
+std::vector<std::pair<std::string_view, Engine>> engines_called(const std::string& name) {
+  if (name.empty()) return {std::begin(kEngines), std::end(kEngines)};
+  for (const auto& engine : kEngines) {
+    if (engine.first == name) return {engine};
+  }
+  throw InvalidInput(fmt::format("there is no engine '{}': choose one of memory, shm, tcp", name));
+}
+
+// The ranks are threads, whatever the engine. Returns how many results were wrong.
+std::size_t try_engine(std::string_view name, Engine engine, Algorithm algorithm, int ranks) {
+  CommOptions options;
+  options.engine = engine;
+  options.algorithm = algorithm;
+  std::mutex mutex;
+  TrialReport all;
+  run_ranks(ranks, options, [&](World& world) {
+    std::vector<int> members(static_cast<std::size_t>(ranks));
+    std::iota(members.begin(), members.end(), 0);
+    const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
+    const auto group = world.form_group("test", members, deadline);
+    const TrialReport own = try_group(*group, algorithm, options.collective_seconds);
+    const std::lock_guard lock(mutex);
+    all.results += own.results;
+    all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
+  });
+  std::cout << fmt::format(
+                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name, name_of(algorithm), ranks,
+                   all.results,
+                   all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
+            << std::endl;
+  for (const std::string& fault : all.faults) std::cout << "  " << fault << "\n";
+  return all.faults.size();
+}
+
+void require_ranks(int ranks) {
+  if (ranks >= 1 && ranks <= 128) return;
+  throw InvalidInput(fmt::format("-n {}: give 1 to 128 ranks", ranks));
+}
+
 }  // namespace
+
+int comm_test_command(const CommTestArguments& arguments) {
+  try {
+    require_ranks(arguments.ranks);
+    const auto engines = engines_called(arguments.engine);
+    std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
+    if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
+    std::size_t wrong = 0;
+    for (const auto& [name, engine] : engines) {
+      for (const Algorithm algorithm : algorithms) {
+        wrong += try_engine(name, engine, algorithm, arguments.ranks);
+      }
+    }
+    return wrong == 0 ? kOk : kOther;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+}
 
 int comm_plan_command(const CommPlanArguments& arguments) {
   try {
     const Algorithm algorithm = algorithm_called(arguments.algorithm);
-    if (arguments.ranks < 1 || arguments.ranks > 128) {
-      throw InvalidInput(fmt::format("-n {}: give 1 to 128 ranks", arguments.ranks));
-    }
+    require_ranks(arguments.ranks);
     if (arguments.elements < 0) {
       throw InvalidInput(fmt::format("--elements {}: give 0 or more", arguments.elements));
     }

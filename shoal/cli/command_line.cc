@@ -86,18 +86,27 @@ CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
   return plan;
 }
 
-CLI::App& add_comm_plan(CLI::App& app, CommPlanArguments& arguments) {
-  CLI::App& comm = *app.add_subcommand("comm", "Look at how workers exchange data");
-  comm.require_subcommand(1);
+constexpr const char* kAlgorithmNames =
+    "two_shot, ring, recursive_doubling, rabenseifner, double_tree or hop_by_hop";
+
+CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   CLI::App& plan = *comm.add_subcommand(
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
-  plan.add_option("--algorithm", arguments.algorithm,
-                  "two_shot, ring, recursive_doubling, rabenseifner, double_tree or hop_by_hop")
-      ->option_text("NAME");
+  plan.add_option("--algorithm", arguments.algorithm, kAlgorithmNames)
+      ->option_text("NAME (two_shot)");
   plan.add_option("-n", arguments.ranks, "Ranks")->option_text("N (4)");
   plan.add_option("--elements", arguments.elements, "Numbers (float32) that each rank holds")
       ->option_text("N (1048576)");
   return plan;
+}
+
+CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
+  CLI::App& test =
+      *comm.add_subcommand("test", "Try every operation on this machine against its serial result");
+  test.add_option("-n", arguments.ranks, "Ranks, each a thread")->option_text("N (4)");
+  test.add_option("--engine", arguments.engine, "memory, shm or tcp")->option_text("NAME (all)");
+  test.add_option("--algorithm", arguments.algorithm, kAlgorithmNames)->option_text("NAME (all)");
+  return test;
 }
 
 // The launcher's options are not workers' business: they are taken out of the command line.
@@ -107,6 +116,7 @@ int run_subcommand(std::vector<std::string> words) {
   PlanArguments plan;
   EvaluateArguments evaluate;
   CommPlanArguments comm_plan;
+  CommTestArguments comm_test;
   std::string a, b;
   bool markdown = false;
 
@@ -128,7 +138,10 @@ int run_subcommand(std::vector<std::string> words) {
   CLI::App& diff_app = *checkpoint_app.add_subcommand("diff", "Largest difference of each tensor");
   diff_app.add_option("A", a, "Folder of a checkpoint")->required()->type_name("");
   diff_app.add_option("B", b, "Folder of another")->required()->type_name("");
-  CLI::App& comm_plan_app = add_comm_plan(app, comm_plan);
+  CLI::App& comm_app = *app.add_subcommand("comm", "Look at how workers exchange data");
+  comm_app.require_subcommand(1);
+  CLI::App& comm_plan_app = add_comm_plan(comm_app, comm_plan);
+  CLI::App& comm_test_app = add_comm_test(comm_app, comm_test);
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
 
@@ -153,6 +166,7 @@ int run_subcommand(std::vector<std::string> words) {
   if (plan_app.parsed()) return plan_command(plan);
   if (evaluate_app.parsed()) return evaluate_command(evaluate);
   if (diff_app.parsed()) return checkpoint_diff_command(a, b);
+  if (comm_test_app.parsed()) return comm_test_command(comm_test);
   if (comm_plan_app.parsed()) return comm_plan_command(comm_plan);
   return options_command(markdown);
 }

@@ -59,8 +59,8 @@ Call Call::unpacked(std::uint64_t word) {
   call.algorithm = static_cast<Algorithm>((word >> 56) & 7);
   call.type = static_cast<ElementType>((word >> 52) & 15);
   call.op = static_cast<ReduceOp>((word >> 49) & 7);
-  call.root = static_cast<int>((word >> 40) & 0x1ff);
-  call.elements = word & ((1ULL << 40) - 1);
+  call.root = static_cast<int>((word >> 37) & 0xfff);
+  call.elements = word & ((1ULL << 37) - 1);
   return call;
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace shoal {
 namespace {
 
@@ -35,9 +37,25 @@ TEST(Failure, PackedCallsAreEqualExactlyWhenTheCallsAre) {
                   .op = ReduceOp::min,
                   .algorithm = Algorithm::ring,
                   .root = 4095,
-                  .elements = (1ULL << 40) - 1};
+                  .elements = (1ULL << 37) - 1};
   EXPECT_EQ(Call::unpacked(call.packed()).packed(), call.packed());
   EXPECT_EQ(Call::unpacked(call.packed()).text(), call.text());
+  // Every field has room for its largest value and touches no other.
+  std::set<std::uint64_t> words;
+  for (const Operation operation : {Operation::all_reduce, Operation::all_gather_lists}) {
+    for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::hop_by_hop}) {
+      for (const ElementType type : {ElementType::float32, ElementType::boolean}) {
+        for (const ReduceOp op : {ReduceOp::sum, ReduceOp::bit_xor}) {
+          for (const int root : {0, 4095}) {
+            for (const std::uint64_t elements : {0ULL, (1ULL << 37) - 1}) {
+              words.insert(Call{operation, type, op, algorithm, root, elements}.packed());
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(words.size(), 64U);
   EXPECT_NE(Call{}.packed(), 0U);
 }
 

@@ -10,17 +10,21 @@
 #include <functional>
 #include <tuple>
 
+#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/reduce_kernels.h"
-#include "shoal/comm/test_sums.h"
+#include "shoal/comm/serial_result.h"
 #include "shoal/comm/test_worlds.h"
+#include "shoal/comm/try_group.h"
 #include "shoal/core/error.h"
 
 namespace shoal::test {
 namespace {
 
+using Bytes = std::vector<std::byte>;
+
 // Adds in the order that the algorithm promises.
 Bytes reduced(ElementType type, ReduceOp op, Algorithm algorithm, int size, std::size_t elements) {
-  return carried_out(schedule_of(algorithm, size), type, op, elements);
+  return serial_sum(schedule_of(algorithm, size), type, op, elements);
 }
 
 struct Setting {
@@ -81,7 +85,7 @@ TEST_P(EverySchedule, AllReduceAddsInThePromisedOrder) {
   with_group(size(), setting().options(), [&](Group& group) {
     for (const Case& one : cases) {
       for (int repetition = 0; repetition < 2; ++repetition) {
-        Bytes values = input_of(one.type, one.elements, group.rank());
+        Bytes values = sample_input(one.type, one.elements, group.rank());
         const Buffer all{values.data(), one.elements, one.type};
         group.all_reduce({&all, 1}, one.op, soon());
         ASSERT_TRUE(values == one.expected)
@@ -97,7 +101,7 @@ TEST_P(EverySchedule, AllReduceTakesSeveralPartsAsOneVector) {
   const ElementType type = ElementType::float32;
   const Bytes expected = reduced(type, ReduceOp::sum, setting().algorithm, size(), total);
   with_group(size(), setting().options(), [&](Group& group) {
-    Bytes values = input_of(type, total, group.rank());
+    Bytes values = sample_input(type, total, group.rank());
     std::vector<Bytes> memory;
     std::vector<Buffer> parts;
     std::size_t at = 0;
@@ -122,7 +126,7 @@ TEST_P(EveryEngine, ReduceScatterLeavesOnePieceOnEachRank) {
       const Bytes expected = reduced(
           type, ReduceOp::sum, ring ? Algorithm::ring : Algorithm::two_shot, size(), elements);
       with_group(size(), setting().options(), [&](Group& group) {
-        const Bytes in = input_of(type, elements, group.rank());
+        const Bytes in = sample_input(type, elements, group.rank());
         const Bytes before = in;
         Bytes out(piece * size_of(type));
         group.reduce_scatter({in.data(), elements, type}, {out.data(), piece, type}, ReduceOp::sum,
@@ -141,11 +145,11 @@ TEST_P(EveryEngine, AllGatherPutsPiecesInOrderOfRank) {
     const ElementType type = ElementType::int32;
     Bytes expected;
     for (int rank = 0; rank < size(); ++rank) {
-      const Bytes in = input_of(type, piece, rank);
+      const Bytes in = sample_input(type, piece, rank);
       expected.insert(expected.end(), in.begin(), in.end());
     }
     with_group(size(), setting().options(), [&](Group& group) {
-      const Bytes in = input_of(type, piece, group.rank());
+      const Bytes in = sample_input(type, piece, group.rank());
       Bytes out(expected.size());
       group.all_gather({in.data(), piece, type}, {out.data(), piece * size(), type}, soon());
       ASSERT_TRUE(out == expected) << piece << " on " << group.rank();
@@ -163,9 +167,9 @@ TEST_P(EveryEngine, BroadcastFromEveryRoot) {
   for (const std::size_t elements : {0, 1, 100, 3001, 700001}) {
     with_group(size(), setting().options(), [&](Group& group) {
       for (int root = 0; root < size(); ++root) {
-        Bytes values = input_of(ElementType::int16, elements, group.rank());
+        Bytes values = sample_input(ElementType::int16, elements, group.rank());
         group.broadcast({values.data(), elements, ElementType::int16}, root, soon());
-        ASSERT_TRUE(values == input_of(ElementType::int16, elements, root));
+        ASSERT_TRUE(values == sample_input(ElementType::int16, elements, root));
       }
     });
   }
@@ -174,11 +178,11 @@ TEST_P(EveryEngine, BroadcastFromEveryRoot) {
 TEST_P(EveryEngine, ReduceToEveryRootLeavesInputsAsTheyAre) {
   for (const ElementType type : {ElementType::float32, ElementType::float16, ElementType::int32}) {
     for (const std::size_t elements : {0, 1, 100, 70001}) {
-      const ReduceOp op = is_float(type) ? ReduceOp::mean : ReduceOp::bit_xor;
+      const ReduceOp op = can_reduce(type, ReduceOp::mean) ? ReduceOp::mean : ReduceOp::bit_xor;
       const Bytes expected = reduced(type, op, Algorithm::two_shot, size(), elements);
       with_group(size(), setting().options(), [&](Group& group) {
         for (int root = 0; root < size(); ++root) {
-          const Bytes in = input_of(type, elements, group.rank());
+          const Bytes in = sample_input(type, elements, group.rank());
           const Bytes before = in;
           Bytes out(in.size());
           group.reduce({in.data(), elements, type}, {out.data(), elements, type}, root, op, soon());
@@ -197,7 +201,7 @@ struct Lists {
   Lists(int size, const std::function<std::size_t(int peer)>& elements, bool filled, int rank) {
     for (int peer = 0; peer < size; ++peer) {
       const std::size_t count = elements(peer);
-      memory.push_back(filled ? input_of(ElementType::int16, count, rank * 100 + peer)
+      memory.push_back(filled ? sample_input(ElementType::int16, count, rank * 100 + peer)
                               : Bytes(count * 2));
     }
     for (Bytes& bytes : memory) out.push_back({bytes.data(), bytes.size() / 2, ElementType::int16});
@@ -226,7 +230,7 @@ TEST_P(EveryEngine, AllToAllTakesSizesThatDifferFromPairToPair) {
       std::uint64_t bytes = 0;
       for (int peer = 0; peer < size(); ++peer) {
         ASSERT_TRUE(taken.memory[peer] ==
-                    input_of(ElementType::int16, pair_elements(peer, rank), peer * 100 + rank))
+                    sample_input(ElementType::int16, pair_elements(peer, rank), peer * 100 + rank))
             << "from " << peer;
         if (peer != rank) bytes += given.memory[peer].size();
       }
@@ -242,12 +246,12 @@ TEST_P(EveryEngine, GatherScatterAndAllGatherTakeSizesThatDiffer) {
   const ElementType type = ElementType::int16;
   with_group(size(), setting().options(), [&](Group& group) {
     const int rank = group.rank();
-    const Bytes own = input_of(type, elements(rank), rank);
+    const Bytes own = sample_input(type, elements(rank), rank);
     const ConstBuffer in{own.data(), elements(rank), type};
     const Lists all(size(), elements, false, rank);
     group.all_gather(in, all.out, soon());
     for (int peer = 0; peer < size(); ++peer) {
-      ASSERT_TRUE(all.memory[peer] == input_of(type, elements(peer), peer)) << peer;
+      ASSERT_TRUE(all.memory[peer] == sample_input(type, elements(peer), peer)) << peer;
     }
     for (int root = 0; root < size(); ++root) {
       const Lists gathered(size(), elements, false, rank);
@@ -367,6 +371,17 @@ TEST_P(EverySchedule, CountsTheBytesOfItsSchedule) {
   });
   const std::int64_t moved = count(schedule_of(setting().algorithm, size()), elements).total;
   EXPECT_EQ(sent.load(), static_cast<std::uint64_t>(moved) * 4);
+}
+
+TEST(TryGroup, FindsAGroupRightAndNoticesAnotherOrderOfAdditions) {
+  with_group(3, {}, [&](Group& group) {
+    const TrialReport right = try_group(group, Algorithm::two_shot, 90);
+    EXPECT_THAT(right.faults, testing::IsEmpty());
+    EXPECT_GT(right.results, 200);
+    const TrialReport wrong = try_group(group, Algorithm::ring, 90);
+    EXPECT_THAT(wrong.faults, testing::Contains(testing::StartsWith(
+                                  "all_reduce(sum, 611 x float32): a wrong result on rank")));
+  });
 }
 
 std::string name_of_case(const testing::TestParamInfo<EverySchedule::ParamType>& info) {

@@ -8,11 +8,15 @@
 #include <bit>
 #include <deque>
 
+#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/schedule_run.h"
-#include "shoal/comm/test_sums.h"
+#include "shoal/comm/serial_result.h"
+#include "shoal/comm/test_worlds.h"
 
 namespace shoal::test {
 namespace {
+
+using Bytes = std::vector<std::byte>;
 
 using testing::Each;
 using testing::HasSubstr;
@@ -230,7 +234,8 @@ std::int64_t expect_runs_right(const Schedule& schedule, ElementType type, Reduc
   std::deque<Parts> parts;
   std::deque<ScheduleScratch> scratch;
   std::deque<ScheduleRun> ranks;
-  for (int rank = 0; rank < schedule.size; ++rank) memory.push_back(input_of(type, elements, rank));
+  for (int rank = 0; rank < schedule.size; ++rank)
+    memory.push_back(sample_input(type, elements, rank));
   for (int rank = 0; rank < schedule.size; ++rank) {
     // Cut in three pieces, so that frames cross their borders.
     const std::size_t third = elements / 3;
@@ -244,7 +249,7 @@ std::int64_t expect_runs_right(const Schedule& schedule, ElementType type, Reduc
   }
   Delivery delivery(schedule, seed);
   delivery.run(ranks);
-  const Bytes expected = carried_out(schedule, type, op, elements);
+  const Bytes expected = serial_sum(schedule, type, op, elements);
   EXPECT_EQ(expected.size(), elements * size_of(type)) << "ranks end with different sums";
   for (int rank = 0; rank < schedule.size; ++rank) {
     EXPECT_TRUE(memory[rank] == expected) << "rank " << rank;

@@ -1,22 +1,20 @@
-// What the tests of reductions share: inputs by rank, and what a schedule makes of them when it is
-// carried out step by step, as its header describes, on numbers.
-#pragma once
+#include "shoal/comm/serial_result.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
-#include <vector>
+#include <optional>
 
-#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/half_types.h"
-#include "shoal/comm/test_worlds.h"
 #include "shoal/core/partition.h"
 
-namespace shoal::test {
+namespace shoal {
+namespace {
 
 using Bytes = std::vector<std::byte>;
 
 // One element of any type as a number, and back.
-inline double read(ElementType type, const std::byte* at) {
+double read(ElementType type, const std::byte* at) {
   const auto as = [&]<typename T>(T value) {
     std::memcpy(&value, at, sizeof value);
     return value;
@@ -46,7 +44,7 @@ inline double read(ElementType type, const std::byte* at) {
   return 0;
 }
 
-inline void write(ElementType type, std::byte* at, double number) {
+void write(ElementType type, std::byte* at, double number) {
   const auto as = [&](auto value) { std::memcpy(at, &value, sizeof value); };
   const auto whole = static_cast<std::int64_t>(number);
   switch (type) {
@@ -73,25 +71,12 @@ inline void write(ElementType type, std::byte* at, double number) {
   }
 }
 
-inline bool is_float(ElementType type) {
+bool is_float(ElementType type) {
   return type == ElementType::float32 || type == ElementType::float64 ||
          type == ElementType::float16 || type == ElementType::bfloat16;
 }
 
-// Different on every rank and at every place; sums of floats depend on their order.
-inline Bytes input_of(ElementType type, std::size_t elements, int rank) {
-  Bytes values(elements * size_of(type));
-  for (std::size_t i = 0; i < elements; ++i) {
-    const std::uint64_t random = mixed(i, static_cast<std::uint64_t>(rank));
-    double number = static_cast<double>(random % 2001) - 1000;
-    if (is_float(type)) number /= 7;
-    if (type == ElementType::boolean) number = random % 3 == 0 ? 1 : 0;
-    write(type, values.data() + i * size_of(type), number);
-  }
-  return values;
-}
-
-inline double combine(ElementType type, ReduceOp op, double a, double b) {
+double combine(ElementType type, ReduceOp op, double a, double b) {
   const auto wrapped = [&](std::uint64_t value) {
     std::byte memory[8];
     std::memcpy(memory, &value, sizeof value);
@@ -125,60 +110,90 @@ inline double combine(ElementType type, ReduceOp op, double a, double b) {
 }
 
 // What a whole sum is divided by.
-inline double divided(ElementType type, double sum, int size) {
+double divided(ElementType type, double sum, int size) {
   if (type == ElementType::float64) return sum / size;
   return static_cast<float>(sum) / static_cast<float>(size);
 }
 
-// The sum on every rank; empty when ranks end with different ones.
-inline Bytes carried_out(const Schedule& schedule, ElementType type, ReduceOp op,
-                         std::size_t elements) {
-  std::vector<std::vector<double>> held(static_cast<std::size_t>(schedule.size));
+// 64 bits that look random, the same for the same numbers.
+std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t x = a * 0x9e3779b97f4a7c15ULL + b + 0x1234567ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+using Held = std::vector<std::vector<double>>;  // by rank
+
+struct Change {
+  int rank;
+  Range range;
+  std::vector<double> values;
+};
+
+// What a step of a schedule changes of one chunk on one rank, from what was held before it.
+std::optional<Change> change(const Schedule& schedule, int step, int rank, int chunk,
+                             const Held& held, ElementType type, ReduceOp op) {
+  std::vector<int> sources{rank};
+  for (const Transfer& transfer : schedule.transfers) {
+    if (transfer.step != step || transfer.to != rank || chunk < transfer.first ||
+        chunk >= transfer.first + transfer.chunks) {
+      continue;
+    }
+    if (transfer.effect == Transfer::Effect::replace) sources.clear();
+    sources.push_back(transfer.from);
+  }
+  std::sort(sources.begin(), sources.end());
+  if (sources == std::vector<int>{rank}) return std::nullopt;
+  const Range range = part_of(static_cast<std::int64_t>(held[rank].size()), schedule.chunks, chunk);
+  const auto values_of = [&](int source) { return held[source].begin() + range.begin; };
+  std::vector<double> sum(values_of(sources[0]), values_of(sources[0]) + range.size());
+  for (std::size_t k = 1; k < sources.size(); ++k) {
+    std::transform(sum.begin(), sum.end(), values_of(sources[k]), sum.begin(),
+                   [&](double x, double y) { return combine(type, op, x, y); });
+  }
+  return Change{rank, range, std::move(sum)};
+}
+
+}  // namespace
+
+std::vector<std::byte> sample_input(ElementType type, std::size_t elements, int rank) {
+  Bytes values(elements * size_of(type));
+  for (std::size_t i = 0; i < elements; ++i) {
+    const std::uint64_t random = mixed(i, static_cast<std::uint64_t>(rank));
+    double number = static_cast<double>(random % 2001) - 1000;
+    if (is_float(type)) number /= 7;
+    if (type == ElementType::boolean) number = random % 3 == 0 ? 1 : 0;
+    write(type, values.data() + i * size_of(type), number);
+  }
+  return values;
+}
+
+std::vector<std::byte> serial_sum(const Schedule& schedule, ElementType type, ReduceOp op,
+                                  std::size_t elements) {
+  Held held(static_cast<std::size_t>(schedule.size));
   for (int rank = 0; rank < schedule.size; ++rank) {
-    const Bytes input = input_of(type, elements, rank);
+    const Bytes input = sample_input(type, elements, rank);
     for (std::size_t i = 0; i < elements; ++i) {
       held[rank].push_back(read(type, input.data() + i * size_of(type)));
     }
   }
-  struct Change {
-    int rank;
-    Range range;
-    std::vector<double> values;
-  };
   for (int step = 0; step < schedule.steps(); ++step) {
-    std::vector<Change> changes;  // from what was held before the step
+    std::vector<Change> changes;
     for (int rank = 0; rank < schedule.size; ++rank) {
       for (int chunk = 0; chunk < schedule.chunks; ++chunk) {
-        std::vector<int> sources{rank};
-        for (const Transfer& transfer : schedule.transfers) {
-          if (transfer.step != step || transfer.to != rank || chunk < transfer.first ||
-              chunk >= transfer.first + transfer.chunks) {
-            continue;
-          }
-          if (transfer.effect == Transfer::Effect::replace) sources.clear();
-          sources.push_back(transfer.from);
-        }
-        std::sort(sources.begin(), sources.end());
-        if (sources == std::vector<int>{rank}) continue;
-        const Range range = part_of(static_cast<std::int64_t>(elements), schedule.chunks, chunk);
-        const auto values_of = [&](int source) { return held[source].begin() + range.begin; };
-        std::vector<double> sum(values_of(sources[0]), values_of(sources[0]) + range.size());
-        for (std::size_t k = 1; k < sources.size(); ++k) {
-          std::transform(sum.begin(), sum.end(), values_of(sources[k]), sum.begin(),
-                         [&](double x, double y) { return combine(type, op, x, y); });
-        }
-        changes.push_back({rank, range, std::move(sum)});
+        auto changed = change(schedule, step, rank, chunk, held, type, op);
+        if (changed) changes.push_back(std::move(*changed));
       }
     }
-    for (const Change& change : changes) {
-      std::copy(change.values.begin(), change.values.end(),
-                held[change.rank].begin() + change.range.begin);
+    for (const Change& one : changes) {
+      std::copy(one.values.begin(), one.values.end(), held[one.rank].begin() + one.range.begin);
     }
   }
-  Bytes result(elements * size_of(type));
-  for (int rank = 0; rank < schedule.size; ++rank) {
-    if (held[rank] != held[0]) return {};
+  for (const std::vector<double>& other : held) {
+    if (other != held[0]) return {};
   }
+  Bytes result(elements * size_of(type));
   for (std::size_t i = 0; i < elements; ++i) {
     const double whole =
         op == ReduceOp::mean ? divided(type, held[0][i], schedule.size) : held[0][i];
@@ -187,4 +202,4 @@ inline Bytes carried_out(const Schedule& schedule, ElementType type, ReduceOp op
   return result;
 }
 
-}  // namespace shoal::test
+}  // namespace shoal
