@@ -107,10 +107,10 @@ void SharedWait::fail_because(int peer, Ending ending, const Doing& doing, Deadl
       TimedOut error = not_joined(place, {blamed}, {peer}, deadline.waited());
       fail(Ending::timed_out, blamed, error);
     }
-    case Ending::mismatch: {
-      fail(Ending::peer_lost, peer,
+    case Ending::mismatch:
+      // Handed on as what it is, or a third rank would hear of a loss.
+      fail(Ending::mismatch, peer,
            peer_gone(place, peer, "has left the group because calls did not fit together"));
-    }
   }
   fail(Ending::peer_lost, peer,
        peer_gone(place, peer, "has left the group, having given this rank up,"));

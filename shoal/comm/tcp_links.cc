@@ -58,18 +58,24 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
   for (;;) {
     bool moved = false;
     bool busy = false;
+    int gave_up = -1;  // a peer that will take no further part in this group
     for (int peer = 0; peer < static_cast<int>(links_.size()); ++peer) {
       if (peer == rank_) continue;
       Link& link = links_[peer];
       // A peer that has closed may still have sent what we need: reading decides.
       if (!link.out.empty()) moved |= link.out.flush() == Flow::moved;
       moved |= take_in(peer, exchange, round);
-      const bool awaited = exchange.awaits(peer);
-      if (!link.open && (awaited || !link.out.empty() ||
-                         link.farewell.call != static_cast<std::uint64_t>(Ending::left))) {
-        standing_.fail_without(place_of(round), peer, link.farewell);
+      const bool needed = exchange.awaits(peer) || !link.out.empty();
+      if (!link.open && needed) standing_.fail_without(place_of(round), peer, link.farewell);
+      if (!link.open && link.farewell.call != static_cast<std::uint64_t>(Ending::left)) {
+        gave_up = peer;
       }
-      busy |= awaited || !link.out.empty();
+      busy |= needed;
+    }
+    // Its reason will keep the others away too. But what has come already may be all that this call
+    // needs.
+    if (busy && !moved && gave_up >= 0) {
+      standing_.fail_without(place_of(round), gave_up, links_[gave_up].farewell);
     }
     if (!busy) {
       // What arrived last may have queued something for a peer that was looked at before.

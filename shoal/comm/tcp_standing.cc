@@ -62,7 +62,9 @@ void TcpStanding::fail_without(const Place& place, int peer, const FrameHeader& 
     case Ending::cancelled:
       fail_connection(place, peer, "has aborted the group");
     case Ending::mismatch:
-      fail_connection(place, peer, "has left the group because calls did not fit together");
+      // Handed on as what it is, or a third rank would hear of a loss.
+      fail(Ending::mismatch, peer,
+           peer_gone(place, peer, "has left the group because calls did not fit together"));
     case Ending::peer_lost:
       if (!names_another) break;
       fail(Ending::peer_lost, blamed,
