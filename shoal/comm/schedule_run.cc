@@ -212,7 +212,7 @@ Stretches ScheduleRun::payload(Move& move, Cells cells) {
   if (!in_place_ && move.effect == Transfer::Effect::replace) {
     hop_.narrow(scratch_.held.data() + begin * wide_, copy, count);
   } else if (from_held) {
-    std::memcpy(copy, scratch_.held.data() + begin * wide_, count * wide_);
+    if (count != 0) std::memcpy(copy, scratch_.held.data() + begin * wide_, count * wide_);
   } else {
     in_.gather(begin, count, copy);
   }

@@ -214,7 +214,7 @@ class Delivery {
     std::size_t at = 0;
     for (const iovec& stretch : rank.place(frame.from, frame.number)) {
       ASSERT_LE(at + stretch.iov_len, bytes.size());
-      std::memcpy(stretch.iov_base, bytes.data() + at, stretch.iov_len);
+      if (stretch.iov_len != 0) std::memcpy(stretch.iov_base, bytes.data() + at, stretch.iov_len);
       at += stretch.iov_len;
     }
     ASSERT_EQ(at, bytes.size());
