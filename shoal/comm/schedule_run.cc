@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::uint32_t kFrameBits = 20;  // of a frame's number; the rest says which transfer
 
+// Narrow and wide values lie beside each other in scratch memory: each transfer's begin aligned.
+constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
   if (memory.size() < bytes) memory.resize(bytes);
 }
@@ -124,7 +127,7 @@ void ScheduleRun::plan_scratch() {
     move.through_scratch = move.effect == Transfer::Effect::add;
     if (!move.through_scratch) continue;
     move.scratch_at = incoming;
-    incoming += static_cast<std::size_t>(elements(move.cells)) * wire_bytes(move);
+    incoming += whole_lines(static_cast<std::size_t>(elements(move.cells)) * wire_bytes(move));
   }
   std::size_t outgoing = 0;
   for (Move& move : out_moves_) {
@@ -139,7 +142,7 @@ void ScheduleRun::plan_scratch() {
     }
     if (!move.through_scratch) continue;
     move.scratch_at = outgoing;
-    outgoing += static_cast<std::size_t>(elements(move.cells)) * wire_bytes(move);
+    outgoing += whole_lines(static_cast<std::size_t>(elements(move.cells)) * wire_bytes(move));
   }
   room_for(scratch_.incoming, incoming);
   room_for(scratch_.outgoing, outgoing);
