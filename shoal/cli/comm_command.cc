@@ -4,7 +4,6 @@
 #include <iostream>
 #include <mutex>
 #include <numeric>
-#include <utility>
 #include <vector>
 
 #include "shoal/cli/commands.h"
@@ -21,12 +20,11 @@ namespace {
 constexpr std::int64_t kFloat32 = 4;
 
 Algorithm algorithm_called(const std::string& name) {
-  std::string known;
   for (const Algorithm algorithm : kAlgorithms) {
     if (name == name_of(algorithm)) return algorithm;
-    known += (known.empty() ? "" : ", ") + std::string(name_of(algorithm));
   }
-  throw InvalidInput(fmt::format("there is no algorithm '{}': choose one of {}", name, known));
+  throw InvalidInput(
+      fmt::format("there is no algorithm '{}': choose one of {}", name, algorithm_names()));
 }
 
 void print_schedule(const Schedule& schedule, std::int64_t elements) {
@@ -50,20 +48,20 @@ void print_schedule(const Schedule& schedule, std::int64_t elements) {
   }
 }
 
-constexpr std::pair<std::string_view, Engine> kEngines[] = {
-    {"memory", Engine::memory}, {"shm", Engine::shm}, {"tcp", Engine::tcp}};
-
-// Those that an option names, or all.
-std::vector<std::pair<std::string_view, Engine>> engines_called(const std::string& name) {
-  if (name.empty()) return {std::begin(kEngines), std::end(kEngines)};
-  for (const auto& engine : kEngines) {
-    if (engine.first == name) return {engine};
+// The one that an option names, or all.
+std::vector<Engine> engines_called(const std::string& name) {
+  std::vector<Engine> engines;
+  for (const Engine engine : kEngines) {
+    if (engine != Engine::automatic && (name.empty() || name == name_of(engine))) {
+      engines.push_back(engine);
+    }
   }
+  if (!engines.empty()) return engines;
   throw InvalidInput(fmt::format("there is no engine '{}': choose one of memory, shm, tcp", name));
 }
 
 // The ranks are threads, whatever the engine. Returns how many results were wrong.
-std::size_t try_engine(std::string_view name, Engine engine, Algorithm algorithm, int ranks) {
+std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks) {
   CommOptions options;
   options.engine = engine;
   options.algorithm = algorithm;
@@ -80,8 +78,8 @@ std::size_t try_engine(std::string_view name, Engine engine, Algorithm algorithm
     all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
   });
   std::cout << fmt::format(
-                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name, name_of(algorithm), ranks,
-                   all.results,
+                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
+                   ranks, all.results,
                    all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
             << std::endl;
   for (const std::string& fault : all.faults) std::cout << "  " << fault << "\n";
@@ -102,9 +100,9 @@ int comm_test_command(const CommTestArguments& arguments) {
     std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
     if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
     std::size_t wrong = 0;
-    for (const auto& [name, engine] : engines) {
+    for (const Engine engine : engines) {
       for (const Algorithm algorithm : algorithms) {
-        wrong += try_engine(name, engine, algorithm, arguments.ranks);
+        wrong += try_engine(engine, algorithm, arguments.ranks);
       }
     }
     return wrong == 0 ? kOk : kOther;

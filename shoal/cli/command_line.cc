@@ -7,6 +7,7 @@
 
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
+#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/core/version.h"
 #include "shoal/launch/run_command.h"
 
@@ -86,13 +87,10 @@ CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
   return plan;
 }
 
-constexpr const char* kAlgorithmNames =
-    "two_shot, ring, recursive_doubling, rabenseifner, double_tree or hop_by_hop";
-
 CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   CLI::App& plan = *comm.add_subcommand(
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
-  plan.add_option("--algorithm", arguments.algorithm, kAlgorithmNames)
+  plan.add_option("--algorithm", arguments.algorithm, algorithm_names())
       ->option_text("NAME (two_shot)");
   plan.add_option("-n", arguments.ranks, "Ranks")->option_text("N (4)");
   plan.add_option("--elements", arguments.elements, "Numbers (float32) that each rank holds")
@@ -105,13 +103,12 @@ CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
       *comm.add_subcommand("test", "Try every operation on this machine against its serial result");
   test.add_option("-n", arguments.ranks, "Ranks, each a thread")->option_text("N (4)");
   test.add_option("--engine", arguments.engine, "memory, shm or tcp")->option_text("NAME (all)");
-  test.add_option("--algorithm", arguments.algorithm, kAlgorithmNames)->option_text("NAME (all)");
+  test.add_option("--algorithm", arguments.algorithm, algorithm_names())->option_text("NAME (all)");
   return test;
 }
 
 // The launcher's options are not workers' business: they are taken out of the command line.
 int run_subcommand(std::vector<std::string> words) {
-  const std::string program = words.front();
   TrainArguments train;
   PlanArguments plan;
   EvaluateArguments evaluate;

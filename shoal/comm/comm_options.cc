@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/options.h"
 
@@ -30,25 +31,40 @@ std::vector<std::string> CommOptions::problems() const {
   return faults;
 }
 
+namespace {
+
+template <typename Enum, std::size_t n>
+std::vector<std::pair<std::string, Enum>> named(const Enum (&all)[n]) {
+  std::vector<std::pair<std::string, Enum>> names;
+  for (const Enum one : all) names.emplace_back(name_of(one), one);
+  return names;
+}
+
+}  // namespace
+
+std::string_view name_of(Engine engine) {
+  switch (engine) {
+    case Engine::automatic:
+      return "automatic";
+    case Engine::memory:
+      return "memory";
+    case Engine::shm:
+      return "shm";
+    case Engine::tcp:
+      return "tcp";
+  }
+  return "?";
+}
+
 OptionTable describe(CommOptions& o) {
   return {
       "comm",
       "How workers exchange data.",
       {
-          choice("engine", o.engine,
-                 {{"automatic", Engine::automatic},
-                  {"memory", Engine::memory},
-                  {"shm", Engine::shm},
-                  {"tcp", Engine::tcp}},
+          choice("engine", o.engine, named(kEngines),
                  "Where the bytes go. automatic: memory for threads, shm when all members of a "
                  "group are on one host, else tcp."),
-          choice("algorithm", o.algorithm,
-                 {{"two_shot", Algorithm::two_shot},
-                  {"ring", Algorithm::ring},
-                  {"recursive_doubling", Algorithm::recursive_doubling},
-                  {"rabenseifner", Algorithm::rabenseifner},
-                  {"double_tree", Algorithm::double_tree},
-                  {"hop_by_hop", Algorithm::hop_by_hop}},
+          choice("algorithm", o.algorithm, named(kAlgorithms),
                  "How sums are made, and with it the order in which floats are added. Print one "
                  "with `shoal comm plan`."),
           option("join_seconds", o.join_seconds, "Seconds to wait for all workers at the start."),

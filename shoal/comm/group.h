@@ -87,8 +87,9 @@ class Group {
 
   // The next four take lists of size() buffers, by rank, all of one type. Sizes may differ from
   // pair to pair, and be 0, as long as both ranks of a pair name the same: else InvalidInput that
-  // names both. Every byte goes once, directly. What a rank gives itself is copied. in[q] of rank r
-  // becomes out[r] of rank q.
+  // names both. Every byte goes once, directly. What a rank gives itself is copied.
+
+  // in[q] of rank r becomes out[r] of rank q.
   void all_to_all(std::span<const ConstBuffer> in, std::span<const Buffer> out, Deadline deadline);
   // `in` of rank r becomes out[r] of every rank.
   void all_gather(ConstBuffer in, std::span<const Buffer> out, Deadline deadline);

@@ -51,15 +51,6 @@ std::vector<std::size_t> some_lengths(int size) {
   return {0, 1, static_cast<std::size_t>(size) - 1, 12, 13, 510, 10007, 140001};
 }
 
-constexpr ElementType kTypes[] = {ElementType::float32,  ElementType::float64, ElementType::float16,
-                                  ElementType::bfloat16, ElementType::int8,    ElementType::int16,
-                                  ElementType::int32,    ElementType::int64,   ElementType::uint8,
-                                  ElementType::boolean};
-
-constexpr ReduceOp kReductions[] = {ReduceOp::sum,     ReduceOp::min,    ReduceOp::max,
-                                    ReduceOp::product, ReduceOp::mean,   ReduceOp::bit_and,
-                                    ReduceOp::bit_or,  ReduceOp::bit_xor};
-
 TEST_P(EverySchedule, AllReduceAddsInThePromisedOrder) {
   struct Case {
     ElementType type;
@@ -68,8 +59,8 @@ TEST_P(EverySchedule, AllReduceAddsInThePromisedOrder) {
     Bytes expected;
   };
   std::vector<Case> cases;
-  for (const ElementType type : kTypes) {
-    for (const ReduceOp op : kReductions) {
+  for (const ElementType type : kAllTypes) {
+    for (const ReduceOp op : kAllReductions) {
       if (!can_reduce(type, op)) continue;
       // The test's own numbers do not hold products of this type.
       if (type == ElementType::int64 && op == ReduceOp::product) continue;
@@ -385,7 +376,7 @@ TEST(TryGroup, FindsAGroupRightAndNoticesAnotherOrderOfAdditions) {
 }
 
 std::string name_of_case(const testing::TestParamInfo<EverySchedule::ParamType>& info) {
-  return std::string(name_of_engine(std::get<0>(info.param))) + "_" +
+  return std::string(name_of(std::get<0>(info.param))) + "_" +
          std::string(name_of(std::get<1>(info.param))) + "_" +
          std::to_string(std::get<2>(info.param));
 }

@@ -113,7 +113,7 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
 };
 
 std::string engine_here(Engine engine) {
-  return engine == Engine::automatic ? "shm" : name_of_engine(engine);
+  return engine == Engine::automatic ? "shm" : std::string(name_of(engine));
 }
 
 TEST_P(ProcessWorld, SumsAcrossProcesses) {
@@ -270,7 +270,7 @@ TEST_P(ProcessWorld, NothingStaysOpenOrBehind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld, testing::Values(Engine::automatic, Engine::tcp),
-                         [](const auto& info) { return name_of_engine(info.param); });
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 }  // namespace
 }  // namespace shoal::test

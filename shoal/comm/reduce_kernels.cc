@@ -174,14 +174,6 @@ SHOAL_INLINE void widen(const std::byte *values, std::byte *out, std::size_t ele
   for (std::size_t i = 0; i < elements; ++i) to[i] = E::to(from[i]);
 }
 
-template <typename E, ReduceOp op>
-SHOAL_INLINE void take_in(std::byte *partial, const std::byte *values, std::size_t elements) {
-  auto *sum = reinterpret_cast<typename E::Sum *>(partial);
-  const Stored<E> *from = reinterpret_cast<const Stored<E> *>(values);
-#pragma GCC ivdep
-  for (std::size_t i = 0; i < elements; ++i) sum[i] = combined<E, op>(sum[i], E::to(from[i]));
-}
-
 template <typename E>
 SHOAL_INLINE void divide(std::byte *values, int ranks, std::size_t elements) {
   using W = typename E::Sum;
@@ -199,45 +191,40 @@ SHOAL_INLINE void narrow(const std::byte *partial, std::byte *out, std::size_t e
 }
 
 template <typename E, ReduceOp op>
+void baseline_reduce(std::span<const std::byte *const> sources, std::span<std::byte *const> outputs,
+                     std::size_t elements) {
+  reduce<E, op>(sources, outputs, elements);
+}
+template <typename E>
 struct Baseline {
-  static void reduce_all(std::span<const std::byte *const> sources,
-                         std::span<std::byte *const> outputs, std::size_t elements) {
-    reduce<E, op>(sources, outputs, elements);
-  }
   static void widen_all(const std::byte *values, std::byte *out, std::size_t elements) {
     widen<E>(values, out, elements);
-  }
-  static void take_in_all(std::byte *partial, const std::byte *values, std::size_t elements) {
-    take_in<E, op>(partial, values, elements);
   }
   static void divide_all(std::byte *values, int ranks, std::size_t elements) {
     divide<E>(values, ranks, elements);
   }
-  static void narrow_all(const std::byte *partial, std::byte *out, std::size_t elements) {
-    narrow<E>(partial, out, elements);
+  static void narrow_all(const std::byte *wide, std::byte *out, std::size_t elements) {
+    narrow<E>(wide, out, elements);
   }
 };
 
 template <typename E, ReduceOp op>
+SHOAL_FOR_AVX2 void avx2_reduce(std::span<const std::byte *const> sources,
+                                std::span<std::byte *const> outputs, std::size_t elements) {
+  reduce<E, op>(sources, outputs, elements);
+}
+template <typename E>
 struct Avx2 {
-  SHOAL_FOR_AVX2 static void reduce_all(std::span<const std::byte *const> sources,
-                                        std::span<std::byte *const> outputs, std::size_t elements) {
-    reduce<E, op>(sources, outputs, elements);
-  }
   SHOAL_FOR_AVX2 static void widen_all(const std::byte *values, std::byte *out,
                                        std::size_t elements) {
     widen<E>(values, out, elements);
   }
-  SHOAL_FOR_AVX2 static void take_in_all(std::byte *partial, const std::byte *values,
-                                         std::size_t elements) {
-    take_in<E, op>(partial, values, elements);
-  }
   SHOAL_FOR_AVX2 static void divide_all(std::byte *values, int ranks, std::size_t elements) {
     divide<E>(values, ranks, elements);
   }
-  SHOAL_FOR_AVX2 static void narrow_all(const std::byte *partial, std::byte *out,
+  SHOAL_FOR_AVX2 static void narrow_all(const std::byte *wide, std::byte *out,
                                         std::size_t elements) {
-    narrow<E>(partial, out, elements);
+    narrow<E>(wide, out, elements);
   }
 };
 
@@ -249,81 +236,85 @@ bool has_avx2() {
 #endif
 }
 
-struct Kernels {
-  Reduction reduce;
-  HopReduction hop;
-};
-
 template <typename E, ReduceOp op>
-Kernels kernels() {
-  using B = Baseline<E, op>;
-  using V = Avx2<E, op>;
-  if (has_avx2()) {
-    return {V::reduce_all, {V::widen_all, V::take_in_all, V::divide_all, V::narrow_all}};
-  }
-  return {B::reduce_all, {B::widen_all, B::take_in_all, B::divide_all, B::narrow_all}};
+Reduction reduction() {
+  return has_avx2() ? avx2_reduce<E, op> : baseline_reduce<E, op>;
 }
 
 template <typename E>
-Kernels kernels_for(ReduceOp op) {
+Reduction reduction_of_element(ReduceOp op) {
   constexpr bool kIsFloat = std::is_floating_point_v<typename E::Sum>;
   switch (op) {
     case ReduceOp::sum:
-      return kernels<E, ReduceOp::sum>();
+      return reduction<E, ReduceOp::sum>();
     case ReduceOp::min:
-      return kernels<E, ReduceOp::min>();
+      return reduction<E, ReduceOp::min>();
     case ReduceOp::max:
-      return kernels<E, ReduceOp::max>();
+      return reduction<E, ReduceOp::max>();
     case ReduceOp::product:
-      return kernels<E, ReduceOp::product>();
+      return reduction<E, ReduceOp::product>();
     case ReduceOp::mean:
-      if constexpr (kIsFloat) return kernels<E, ReduceOp::mean>();
+      if constexpr (kIsFloat) return reduction<E, ReduceOp::mean>();
       break;
     case ReduceOp::bit_and:
-      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_and>();
+      if constexpr (!kIsFloat) return reduction<E, ReduceOp::bit_and>();
       break;
     case ReduceOp::bit_or:
-      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_or>();
+      if constexpr (!kIsFloat) return reduction<E, ReduceOp::bit_or>();
       break;
     case ReduceOp::bit_xor:
-      if constexpr (!kIsFloat) return kernels<E, ReduceOp::bit_xor>();
+      if constexpr (!kIsFloat) return reduction<E, ReduceOp::bit_xor>();
       break;
   }
-  return {};
+  return nullptr;
 }
 
-Kernels kernels_for(ElementType type, ReduceOp op) {
+template <typename E>
+WideForm wide_form() {
+  using B = Baseline<E>;
+  using V = Avx2<E>;
+  if (has_avx2()) return {V::widen_all, V::divide_all, V::narrow_all};
+  return {B::widen_all, B::divide_all, B::narrow_all};
+}
+
+// What `answer` gives for the element that lies in memory as `type`.
+template <typename Answer>
+auto for_element(ElementType type, const Answer &answer) {
   switch (type) {
     case ElementType::float32:
-      return kernels_for<Plain<float>>(op);
+      return answer(Plain<float>());
     case ElementType::float64:
-      return kernels_for<Plain<double>>(op);
+      return answer(Plain<double>());
     case ElementType::float16:
-      return kernels_for<Float16Element>(op);
+      return answer(Float16Element());
     case ElementType::bfloat16:
-      return kernels_for<BFloat16Element>(op);
+      return answer(BFloat16Element());
     case ElementType::int8:
-      return kernels_for<Plain<std::int8_t>>(op);
+      return answer(Plain<std::int8_t>());
     case ElementType::int16:
-      return kernels_for<Plain<std::int16_t>>(op);
+      return answer(Plain<std::int16_t>());
     case ElementType::int32:
-      return kernels_for<Plain<std::int32_t>>(op);
+      return answer(Plain<std::int32_t>());
     case ElementType::int64:
-      return kernels_for<Plain<std::int64_t>>(op);
+      return answer(Plain<std::int64_t>());
     case ElementType::uint8:
-      return kernels_for<Plain<std::uint8_t>>(op);
+      return answer(Plain<std::uint8_t>());
     case ElementType::boolean:
-      return kernels_for<BooleanElement>(op);
+      return answer(BooleanElement());
   }
-  return {};
+  return decltype(answer(Plain<float>())){};
 }
 
 }  // namespace
 
-Reduction reduction_of(ElementType type, ReduceOp op) { return kernels_for(type, op).reduce; }
+Reduction reduction_of(ElementType type, ReduceOp op) {
+  return for_element(type, [&]<typename E>(E) { return reduction_of_element<E>(op); });
+}
 
 bool can_reduce(ElementType type, ReduceOp op) { return reduction_of(type, op) != nullptr; }
 
-HopReduction hop_reduction_of(ElementType type, ReduceOp op) { return kernels_for(type, op).hop; }
+WideForm wide_form_of(ElementType type) {
+  return for_element(type, []<typename E>(E) { return wide_form<E>(); });
+}
 
 }  // namespace shoal

@@ -28,17 +28,15 @@ constexpr ElementType wide_type(ElementType type) {
                                                                        : type;
 }
 
-// For reductions that go hop by hop: the partial result, in wide_type, takes in one more source.
-struct HopReduction {
+// The way of values into wide_type and back, for sums that are not whole yet.
+struct WideForm {
   // out[i] = wide(values[i])
   void (*widen)(const std::byte* values, std::byte* out, std::size_t elements);
-  // partial[i] = partial[i] op wide(values[i])
-  void (*take_in)(std::byte* partial, const std::byte* values, std::size_t elements);
   // values[i] = values[i] / ranks, in wide_type
   void (*divide)(std::byte* values, int ranks, std::size_t elements);
-  // out[i] = rounded(partial[i])
-  void (*narrow)(const std::byte* partial, std::byte* out, std::size_t elements);
+  // out[i] = rounded(wide[i])
+  void (*narrow)(const std::byte* wide, std::byte* out, std::size_t elements);
 };
-HopReduction hop_reduction_of(ElementType type, ReduceOp op);
+WideForm wide_form_of(ElementType type);
 
 }  // namespace shoal

@@ -148,14 +148,18 @@ TEST(ReduceKernels, HopsGiveTheSameAsTheWhole) {
                                                         : rounded_to_float16(value).bits;
       }
     }
-    const HopReduction hop = hop_reduction_of(type, ReduceOp::sum);
-    std::vector<float> partial(n);
-    auto* wide = reinterpret_cast<std::byte*>(partial.data());
-    hop.widen(reinterpret_cast<std::byte*>(inputs[0].data()), wide, n);
-    hop.take_in(wide, reinterpret_cast<std::byte*>(inputs[1].data()), n);
-    hop.take_in(wide, reinterpret_cast<std::byte*>(inputs[2].data()), n);
+    const WideForm form = wide_form_of(type);
+    const Reduction add = reduction_of(wide_type(type), ReduceOp::sum);
+    std::vector<float> partial(n), next(n);
+    auto* const wide = reinterpret_cast<std::byte*>(partial.data());
+    auto* const came = reinterpret_cast<std::byte*>(next.data());
+    form.widen(reinterpret_cast<std::byte*>(inputs[0].data()), wide, n);
+    for (std::size_t rank = 1; rank < 3; ++rank) {
+      form.widen(reinterpret_cast<std::byte*>(inputs[rank].data()), came, n);
+      add(std::vector<const std::byte*>{wide, came}, std::vector<std::byte*>{wide}, n);
+    }
     std::vector<std::uint16_t> result(n);
-    hop.narrow(wide, reinterpret_cast<std::byte*>(result.data()), n);
+    form.narrow(wide, reinterpret_cast<std::byte*>(result.data()), n);
     EXPECT_TRUE(result == reduced<std::uint16_t>(type, ReduceOp::sum, inputs));
   }
 }

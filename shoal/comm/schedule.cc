@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "shoal/core/partition.h"
 
@@ -31,48 +32,31 @@ ScheduleCounts count(const Schedule& schedule, std::int64_t elements) {
   return counts;
 }
 
-std::vector<bool> carries_partial_sums(const Schedule& schedule) {
-  // By rank and chunk: whether something was added to what the rank holds.
-  std::vector<bool> partial(static_cast<std::size_t>(schedule.size * schedule.chunks));
-  std::vector<bool> after = partial;
-  std::vector<bool> carries;
-  int step = -1;
-  for (const Transfer& transfer : schedule.transfers) {
-    if (transfer.step != step) partial = after;
-    step = transfer.step;
-    bool any = false;
-    for (int chunk = transfer.first; chunk < transfer.first + transfer.chunks; ++chunk) {
-      any |= partial[static_cast<std::size_t>(transfer.from * schedule.chunks + chunk)];
-      if (transfer.effect == Transfer::Effect::add) {
-        after[static_cast<std::size_t>(transfer.to * schedule.chunks + chunk)] = true;
-      }
-    }
-    carries.push_back(any && transfer.effect == Transfer::Effect::add);
-  }
-  return carries;
-}
-
-std::vector<int> steps_that_complete(const Schedule& schedule, int rank) {
-  // By rank and chunk: how many contributions are in it.
+// Follows how many contributions are in what each rank holds of each chunk.
+RankSchedule rank_schedule(Schedule schedule, int rank) {
+  const auto at = [chunks = schedule.chunks](int holder, int chunk) {
+    return static_cast<std::size_t>(holder * chunks + chunk);
+  };
   std::vector<int> before(static_cast<std::size_t>(schedule.size * schedule.chunks), 1);
   std::vector<int> after = before;
-  std::vector<int> complete(static_cast<std::size_t>(schedule.chunks), -1);
+  std::vector<bool> carries_partial_sum;
+  std::vector<int> completed_by(static_cast<std::size_t>(schedule.chunks), -1);
   int step = -1;
   for (const Transfer& transfer : schedule.transfers) {
     if (transfer.step != step) before = after;
     step = transfer.step;
+    const bool adds = transfer.effect == Transfer::Effect::add;
+    bool partial = false;
     for (int chunk = transfer.first; chunk < transfer.first + transfer.chunks; ++chunk) {
-      const int given = before[static_cast<std::size_t>(transfer.from * schedule.chunks + chunk)];
-      int& held = after[static_cast<std::size_t>(transfer.to * schedule.chunks + chunk)];
-      if (transfer.effect == Transfer::Effect::replace) {
-        held = given;
-        continue;
-      }
-      held += given;
-      if (transfer.to == rank && held == schedule.size) complete[chunk] = step;
+      const int given = before[at(transfer.from, chunk)];
+      int& held = after[at(transfer.to, chunk)];
+      held = adds ? held + given : given;
+      partial |= adds && given > 1;
+      if (adds && transfer.to == rank && held == schedule.size) completed_by[chunk] = step;
     }
+    carries_partial_sum.push_back(partial);
   }
-  return complete;
+  return {std::move(schedule), rank, std::move(carries_partial_sum), std::move(completed_by)};
 }
 
 Schedule reduce_scatter_part(const Schedule& all_reduce) {

@@ -38,13 +38,18 @@ struct Schedule {
   int steps() const;
 };
 
-// By transfer: whether its payload is a sum that is not whole yet. Such sums of half types travel
-// in float32: twice the bytes.
-std::vector<bool> carries_partial_sums(const Schedule& schedule);
-
-// By chunk: the step whose additions make the sum on `rank` whole, -1 where it comes whole from
-// another or never does.
-std::vector<int> steps_that_complete(const Schedule& schedule, int rank);
+// A schedule, with what one rank has to know of it beforehand. Worked out once for a group.
+struct RankSchedule {
+  Schedule schedule;
+  int rank = 0;
+  // By transfer: whether its payload is a sum that is not whole yet. Such sums of half types travel
+  // in float32: twice the bytes.
+  std::vector<bool> carries_partial_sum;
+  // By chunk: the step whose additions make the sum on `rank` whole, -1 where it comes whole from
+  // another or never does.
+  std::vector<int> completed_by;
+};
+RankSchedule rank_schedule(Schedule schedule, int rank);
 
 // The part of an all-reduce that reduces: chunk c is whole on the rank where it was when it was
 // first handed on.

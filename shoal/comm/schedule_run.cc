@@ -20,30 +20,33 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
 
 }  // namespace
 
-GroupSchedules::GroupSchedules(Algorithm algorithm, int size) : size_(size) {
+GroupSchedules::GroupSchedules(Algorithm algorithm, int rank, int size) : rank_(rank), size_(size) {
   if (algorithm == Algorithm::two_shot) return;
-  all_reduce = schedule_of(algorithm, size);
-  if (algorithm == Algorithm::ring) reduce_scatter = reduce_scatter_part(*all_reduce);
+  all_reduce = rank_schedule(schedule_of(algorithm, size), rank);
+  if (algorithm == Algorithm::ring) {
+    reduce_scatter = rank_schedule(reduce_scatter_part(all_reduce->schedule), rank);
+  }
 }
 
-const Schedule& GroupSchedules::reduce_to(int root) {
+const RankSchedule& GroupSchedules::reduce_to(int root) {
   const auto [found, is_new] = to_root_.try_emplace(root);
-  if (is_new) found->second = reduce_part(two_shot_schedule(size_), root);
+  if (is_new) found->second = rank_schedule(reduce_part(two_shot_schedule(size_), root), rank_);
   return found->second;
 }
 
-ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& parts, ReduceOp op,
+ScheduleRun::ScheduleRun(const RankSchedule& schedule, const Parts& parts, ReduceOp op,
                          ScheduleScratch& scratch)
-    : ScheduleRun(schedule, rank, parts, parts, op, scratch, true) {}
+    : ScheduleRun(schedule, parts, parts, op, scratch, true) {}
 
-ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out,
+ScheduleRun::ScheduleRun(const RankSchedule& schedule, const Parts& in, const Parts& out,
                          ReduceOp op, ScheduleScratch& scratch)
-    : ScheduleRun(schedule, rank, in, out, op, scratch, false) {}
+    : ScheduleRun(schedule, in, out, op, scratch, false) {}
 
-ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out,
+ScheduleRun::ScheduleRun(const RankSchedule& schedule, const Parts& in, const Parts& out,
                          ReduceOp op, ScheduleScratch& scratch, bool in_place)
-    : schedule_(schedule),
-      rank_(rank),
+    : known_(schedule),
+      schedule_(schedule.schedule),
+      rank_(schedule.rank),
       in_(in),
       out_(out),
       scratch_(scratch),
@@ -52,7 +55,7 @@ ScheduleRun::ScheduleRun(const Schedule& schedule, int rank, const Parts& in, co
       wide_(size_of(wide_type(in.type()))),
       holds_(!in_place || wide_ != element_),
       divides_(op == ReduceOp::mean),
-      hop_(hop_reduction_of(in.type(), divides_ ? ReduceOp::sum : op)),
+      form_(wide_form_of(in.type())),
       reduce_(reduction_of(wide_type(in.type()), divides_ ? ReduceOp::sum : op)) {
   cut();
   plan_moves();
@@ -86,8 +89,6 @@ void ScheduleRun::plan_moves() {
   arrivals_.resize(static_cast<std::size_t>(schedule_.chunks));
   std::vector<std::uint32_t> sent(static_cast<std::size_t>(schedule_.size));
   std::vector<std::uint32_t> received(sent);
-  const std::vector<bool> partial = carries_partial_sums(schedule_);
-  completed_by_ = steps_that_complete(schedule_, rank_);
   for (std::size_t i = 0; i < schedule_.transfers.size(); ++i) {
     const Transfer& transfer = schedule_.transfers[i];
     if (transfer.from != rank_ && transfer.to != rank_) continue;
@@ -96,7 +97,7 @@ void ScheduleRun::plan_moves() {
               .step = transfer.step,
               .effect = transfer.effect,
               .cells = cells_of(transfer),
-              .wide = partial[i]};
+              .wide = known_.carries_partial_sum[i]};
     move.next = move.cells.begin;
     move.ordinal = sends ? sent[move.peer]++ : received[move.peer]++;
     if (sends) {
@@ -213,7 +214,7 @@ Stretches ScheduleRun::payload(Move& move, Cells cells) {
   const auto before = begin - static_cast<std::size_t>(cells_[move.cells.begin].begin);
   std::byte* const copy = scratch_.outgoing.data() + move.scratch_at + before * wire_bytes(move);
   if (!in_place_ && move.effect == Transfer::Effect::replace) {
-    hop_.narrow(scratch_.held.data() + begin * wide_, copy, count);
+    form_.narrow(scratch_.held.data() + begin * wide_, copy, count);
   } else if (from_held) {
     if (count != 0) std::memcpy(copy, scratch_.held.data() + begin * wide_, count * wide_);
   } else {
@@ -273,7 +274,7 @@ void ScheduleRun::advance(int cell) {
     if (in_moves_[arrival.moves.front()].effect == Transfer::Effect::replace) continue;
     if (holds_ && done == 0) hold(cell);
     sum(cell, arrival);
-    if (completed_by_[chunk_of(cell)] == arrival.step) complete(cell);
+    if (known_.completed_by[chunk_of(cell)] == arrival.step) complete(cell);
   }
 }
 
@@ -282,14 +283,14 @@ void ScheduleRun::complete(int cell) {
   const Range range = cells_[cell];
   const auto count = static_cast<std::size_t>(range.size());
   if (holds_) {
-    if (divides_) hop_.divide(held(cell), schedule_.size, count);
+    if (divides_) form_.divide(held(cell), schedule_.size, count);
     if (!in_place_) return;
   }
   in_.visit(range.begin, count, [&](std::byte* to, std::size_t n, std::size_t before) {
     if (holds_) {
-      hop_.narrow(held(cell) + before * wide_, to, n);
+      form_.narrow(held(cell) + before * wide_, to, n);
     } else if (divides_) {
-      hop_.divide(to, schedule_.size, n);
+      form_.divide(to, schedule_.size, n);
     }
   });
 }
@@ -306,7 +307,7 @@ bool ScheduleRun::is_owed(int cell, int step) const {
 void ScheduleRun::hold(int cell) {
   const Range range = cells_[cell];
   in_.visit(range.begin, range.size(), [&](std::byte* own, std::size_t n, std::size_t before) {
-    hop_.widen(own, held(cell) + before * wide_, n);
+    form_.widen(own, held(cell) + before * wide_, n);
   });
 }
 
@@ -345,7 +346,7 @@ const std::byte* ScheduleRun::widened(const Move& move, int cell, std::size_t pl
   const std::size_t most = kMostFrameBytes;
   room_for(scratch_.widened, most * static_cast<std::size_t>(schedule_.size));
   std::byte* const wide = scratch_.widened.data() + place * most;
-  hop_.widen(came, wide, static_cast<std::size_t>(cells_[cell].size()));
+  form_.widen(came, wide, static_cast<std::size_t>(cells_[cell].size()));
   return wide;
 }
 
@@ -357,7 +358,7 @@ void ScheduleRun::finish() {
   out_.visit(whole_vector ? static_cast<std::size_t>(own.begin) : 0,
              static_cast<std::size_t>(own.size()),
              [&](std::byte* to, std::size_t n, std::size_t before) {
-               hop_.narrow(sum + before * wide_, to, n);
+               form_.narrow(sum + before * wide_, to, n);
              });
 }
 

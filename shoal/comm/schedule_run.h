@@ -31,28 +31,29 @@ struct ScheduleScratch {
 // What a group keeps for the algorithm that it was given. two_shot has none: engines have their own
 // way of doing it.
 struct GroupSchedules {
-  GroupSchedules(Algorithm algorithm, int size);
+  GroupSchedules(Algorithm algorithm, int rank, int size);
   // Kept, for the next time.
-  const Schedule& reduce_to(int root);
+  const RankSchedule& reduce_to(int root);
 
-  std::optional<Schedule> all_reduce;
-  std::optional<Schedule> reduce_scatter;  // where the algorithm leaves chunk c on rank c
+  std::optional<RankSchedule> all_reduce;
+  std::optional<RankSchedule> reduce_scatter;  // where the algorithm leaves chunk c on rank c
   ScheduleScratch scratch;
 
  private:
+  int rank_;
   int size_;
-  std::map<int, Schedule> to_root_;
+  std::map<int, RankSchedule> to_root_;
 };
 
 // One thread at a time. Borrows everything.
 class ScheduleRun final : public FrameRun {
  public:
   // all_reduce: the sum replaces what is in `parts`. The schedule has passed problem_of.
-  ScheduleRun(const Schedule& schedule, int rank, const Parts& parts, ReduceOp op,
+  ScheduleRun(const RankSchedule& schedule, const Parts& parts, ReduceOp op,
               ScheduleScratch& scratch);
   // reduce and reduce_scatter, which leave `in` as it is: `out` takes the whole vector, or chunk
   // rank() of it, or nothing, as its size says. Chunk c is whole on rank c before it is handed on.
-  ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out, ReduceOp op,
+  ScheduleRun(const RankSchedule& schedule, const Parts& in, const Parts& out, ReduceOp op,
               ScheduleScratch& scratch);
 
   void send_ready(const Send& send) override;
@@ -85,7 +86,7 @@ class ScheduleRun final : public FrameRun {
     std::vector<int> moves;  // incoming, by rank of the sender
   };
 
-  ScheduleRun(const Schedule& schedule, int rank, const Parts& in, const Parts& out, ReduceOp op,
+  ScheduleRun(const RankSchedule& schedule, const Parts& in, const Parts& out, ReduceOp op,
               ScheduleScratch& scratch, bool in_place);
   void cut();
   void plan_moves();
@@ -109,6 +110,7 @@ class ScheduleRun final : public FrameRun {
   void hold(int cell);
   void complete(int cell);
 
+  const RankSchedule& known_;
   const Schedule& schedule_;
   const int rank_;
   const Parts& in_;
@@ -119,7 +121,7 @@ class ScheduleRun final : public FrameRun {
   const std::size_t wide_;  // bytes of an element of a partial sum
   const bool holds_;        // sums are kept in scratch_.held until they are whole
   const bool divides_;      // a mean: the sum is divided when it is whole
-  const HopReduction hop_;
+  const WideForm form_;
   const Reduction reduce_;  // of partial sums
 
   std::vector<Range> cells_;        // elements
@@ -128,7 +130,6 @@ class ScheduleRun final : public FrameRun {
   std::vector<Move> out_moves_;
   std::vector<Move> in_moves_;
   std::vector<std::vector<Arrival>> arrivals_;  // by chunk, in order
-  std::vector<int> completed_by_;               // by chunk: see steps_that_complete
   std::vector<int> done_;                       // by cell: arrivals dealt with
 };
 

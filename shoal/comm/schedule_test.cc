@@ -233,6 +233,7 @@ std::int64_t expect_runs_right(const Schedule& schedule, ElementType type, Reduc
   std::vector<Bytes> memory;
   std::deque<Parts> parts;
   std::deque<ScheduleScratch> scratch;
+  std::deque<RankSchedule> known;
   std::deque<ScheduleRun> ranks;
   for (int rank = 0; rank < schedule.size; ++rank)
     memory.push_back(sample_input(type, elements, rank));
@@ -245,7 +246,8 @@ std::int64_t expect_runs_right(const Schedule& schedule, ElementType type, Reduc
                              {data + third * size_of(type), elements - third, type}};
     parts.emplace_back(pieces);
     scratch.emplace_back();
-    ranks.emplace_back(schedule, rank, parts.back(), op, scratch.back());
+    known.push_back(rank_schedule(schedule, rank));
+    ranks.emplace_back(known.back(), parts.back(), op, scratch.back());
   }
   Delivery delivery(schedule, seed);
   delivery.run(ranks);

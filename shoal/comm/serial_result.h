@@ -10,6 +10,14 @@
 
 namespace shoal {
 
+inline constexpr ElementType kAllTypes[] = {
+    ElementType::float32, ElementType::float64, ElementType::float16, ElementType::bfloat16,
+    ElementType::int8,    ElementType::int16,   ElementType::int32,   ElementType::int64,
+    ElementType::uint8,   ElementType::boolean};
+inline constexpr ReduceOp kAllReductions[] = {
+    ReduceOp::sum,  ReduceOp::min,     ReduceOp::max,    ReduceOp::product,
+    ReduceOp::mean, ReduceOp::bit_and, ReduceOp::bit_or, ReduceOp::bit_xor};
+
 // Contributions to try a collective with: different on every rank and at every place; sums of
 // floats depend on their order.
 std::vector<std::byte> sample_input(ElementType type, std::size_t elements, int rank);

@@ -17,7 +17,7 @@ SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> re
       size_(spec_.region->shape().size),
       wait_(spec_),
       messages_(spec_, wait_),
-      schedules_(spec_.algorithm, size_),
+      schedules_(spec_.algorithm, spec_.rank, size_),
       frames_(spec_, wait_),
       sources_(size_),
       outputs_(size_),
@@ -72,7 +72,7 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
                      .elements = parts.elements()});
   if (size_ == 1) return;
   if (schedules_.all_reduce) {
-    ScheduleRun run(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch);
+    ScheduleRun run(*schedules_.all_reduce, parts, op, schedules_.scratch);
     run_frames(round, run);
   } else if (parts.bytes() <= RegionShape::kSmallBytes) {
     std::byte* const direct = buffers.size() == 1 ? buffers[0].data : nullptr;
@@ -99,7 +99,7 @@ void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadli
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
   if (schedules_.reduce_scatter) {
-    ScheduleRun run(*schedules_.reduce_scatter, spec_.rank, input, output, op, schedules_.scratch);
+    ScheduleRun run(*schedules_.reduce_scatter, input, output, op, schedules_.scratch);
     run_frames(round, run);
   } else if (in.bytes() <= RegionShape::kSmallBytes) {
     reduce_small(round, input, out.data);
@@ -145,7 +145,7 @@ void SharedGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Dead
   }
   const Parts input(in);
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
-  ScheduleRun run(schedules_.reduce_to(root), spec_.rank, input, output, op, schedules_.scratch);
+  ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
   run_frames(round, run);
 }
 

@@ -14,7 +14,7 @@ TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
       standing_(spec_),
       links_(standing_),
       messages_(standing_),
-      schedules_(spec_.algorithm, spec_.size),
+      schedules_(spec_.algorithm, spec_.rank, spec_.size),
       registered_(std::move(registry), *this) {}
 
 TcpGroup::~TcpGroup() {
@@ -60,7 +60,7 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
   if (spec_.size == 1) return;
   const auto elements = static_cast<std::int64_t>(parts.elements());
   if (schedules_.all_reduce) {
-    ScheduleRun run(*schedules_.all_reduce, spec_.rank, parts, op, schedules_.scratch);
+    ScheduleRun run(*schedules_.all_reduce, parts, op, schedules_.scratch);
     meet(round);
     run_frames(round, run);
   } else if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
@@ -100,7 +100,7 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
   if (schedules_.reduce_scatter) {
-    ScheduleRun run(*schedules_.reduce_scatter, spec_.rank, input, output, op, schedules_.scratch);
+    ScheduleRun run(*schedules_.reduce_scatter, input, output, op, schedules_.scratch);
     meet(round);
     run_frames(round, run);
   } else if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
@@ -141,7 +141,7 @@ void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadlin
   }
   const Parts input(in);
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
-  ScheduleRun run(schedules_.reduce_to(root), spec_.rank, input, output, op, schedules_.scratch);
+  ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
   meet(round);
   run_frames(round, run);
 }

@@ -70,18 +70,4 @@ inline std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
   return x ^ (x >> 31);
 }
 
-inline const char* name_of_engine(Engine engine) {
-  switch (engine) {
-    case Engine::automatic:
-      return "automatic";
-    case Engine::memory:
-      return "memory";
-    case Engine::shm:
-      return "shm";
-    case Engine::tcp:
-      return "tcp";
-  }
-  return "?";
-}
-
 }  // namespace shoal::test

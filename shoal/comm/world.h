@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shoal/comm/group.h"
@@ -18,6 +19,8 @@ enum class Engine : std::uint8_t {
   shm,
   tcp
 };
+inline constexpr Engine kEngines[] = {Engine::automatic, Engine::memory, Engine::shm, Engine::tcp};
+std::string_view name_of(Engine engine);
 
 // For tests of the tcp engine: it has to be right however the network cuts and delays its bytes.
 struct TearBytes {

@@ -38,7 +38,7 @@ TEST_P(WorldOn, KnowsRanksAndEngine) {
     EXPECT_EQ(world.local_size(), 3);
     EXPECT_EQ(world.local_rank(), world.rank());
     const auto group = world.form_group("all", {0, 1, 2}, soon());
-    EXPECT_EQ(group->engine(), name_of_engine(GetParam()));
+    EXPECT_EQ(group->engine(), name_of(GetParam()));
     EXPECT_EQ(group->rank(), world.rank());
     EXPECT_EQ(group->name(), "all");
   });
@@ -317,7 +317,7 @@ TEST_P(WorldOn, RunRanksRethrowsTheCauseAndFreesTheOthers) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, WorldOn,
                          testing::Values(Engine::memory, Engine::shm, Engine::tcp),
-                         [](const auto& info) { return name_of_engine(info.param); });
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(World, OptionsNameEveryFault) {
   CommOptions options;

@@ -38,4 +38,12 @@ std::string_view name_of(Algorithm algorithm) {
   return "?";
 }
 
+std::string algorithm_names() {
+  std::string names;
+  for (const Algorithm algorithm : kAlgorithms) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(algorithm));
+  }
+  return names;
+}
+
 }  // namespace shoal

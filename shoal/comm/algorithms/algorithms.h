@@ -2,6 +2,7 @@
 // bytes/s of a link each way.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "shoal/comm/group.h"
@@ -14,6 +15,7 @@ inline constexpr Algorithm kAlgorithms[] = {Algorithm::two_shot,           Algor
                                             Algorithm::double_tree,        Algorithm::hop_by_hop};
 Schedule schedule_of(Algorithm algorithm, int size);
 std::string_view name_of(Algorithm algorithm);
+std::string algorithm_names();  // "two_shot, ring, ..."
 
 // Reduce-scatter by direct exchange, then all-gather: 2 a + 2 (n-1)/n S/B on a switch that does not
 // block. Every chunk is summed in one place in the order of ranks 0, 1, 2, ...

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <bit>
-#include <vector>
 
 #include "shoal/comm/schedule.h"
 
@@ -13,11 +12,10 @@ namespace shoal {
 class PowerOfTwo {
  public:
   explicit PowerOfTwo(int size)
-      : members_(size == 0 ? 0 : static_cast<int>(std::bit_floor(static_cast<unsigned>(size)))),
+      : members_(static_cast<int>(std::bit_floor(static_cast<unsigned>(size)))),
         extra_(size - members_) {}
 
   int members() const { return members_; }
-  int levels() const { return std::bit_width(static_cast<unsigned>(members_)) - 1; }
   int first_step() const { return extra_ > 0 ? 1 : 0; }
   // The rank of member 0, 1, ..., members() - 1.
   int rank_of(int member) const { return member < extra_ ? 2 * member : member + extra_; }
