@@ -39,6 +39,7 @@ class Spent {
     if (set_.load(std::memory_order_acquire)) [[unlikely]]
       rethrow();
   }
+  bool is_set() const { return set_.load(std::memory_order_acquire); }
   // Keeps the first. Returns whether this was it.
   bool set(std::exception_ptr error);
 

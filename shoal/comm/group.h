@@ -103,6 +103,9 @@ class Group {
   // may be reused, which may be before the peer receives.
   virtual void send(ConstBuffer data, int to, Deadline deadline) = 0;
   virtual void receive(Buffer data, int from, Deadline deadline) = 0;
+  // Whether a receive from there has something to begin with: a message, or the reason why none
+  // will come. Does not block; false while another thread receives from there.
+  virtual bool has_message(int from) = 0;
 
   // From any thread: every call under way and to come throws Cancelled.
   virtual void abort() = 0;

@@ -29,6 +29,11 @@ std::uint64_t SharedGroup::bytes_sent() const {
   return bytes_sent_.load(std::memory_order_relaxed);
 }
 
+bool SharedGroup::has_message(int from) {
+  check_peer(from, spec_.rank, size_, "receive from");
+  return messages_.has_message(from);
+}
+
 void SharedGroup::abort() {
   wait_.abort({"the group's work", calls_shown_.load(std::memory_order_relaxed), spec_.name});
 }

@@ -51,6 +51,7 @@ class SharedGroup final : public Group {
   void barrier(Deadline deadline) override;
   void send(ConstBuffer data, int to, Deadline deadline) override;
   void receive(Buffer data, int from, Deadline deadline) override;
+  bool has_message(int from) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
 

@@ -125,4 +125,10 @@ void SharedMessages::receive(Buffer data, int from, Deadline deadline) {
   read(incoming, data.data, data.bytes(), message, deadline);
 }
 
+bool SharedMessages::has_message(int from) {
+  Incoming& incoming = incoming_[from];
+  const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+  return lock && (incoming.anything() || wait_.is_hopeless(from));
+}
+
 }  // namespace shoal

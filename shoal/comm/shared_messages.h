@@ -24,12 +24,14 @@ class SharedMessages {
 
   void send(ConstBuffer data, int to, Deadline deadline);
   void receive(Buffer data, int from, Deadline deadline);
+  bool has_message(int from);
 
  private:
   struct Incoming {
     explicit Incoming(ChannelReader reader) : ring(reader) {}
     std::size_t read_some(std::byte* data, std::size_t bytes);
     void keep_what_is_there();
+    bool anything() const { return kept_begin != kept.size() || ring.available() != 0; }
 
     std::mutex mutex;  // guards everything below
     ChannelReader ring;

@@ -56,12 +56,16 @@ void SharedWait::pause(unsigned idle, Flag& flag, std::uint32_t count, int peer,
   }
 }
 
+bool SharedWait::is_hopeless(int peer) const {
+  const Ending ending = ending_of(peer);
+  if (was_aborted() || (ending != Ending::none && ending != Ending::left)) return true;
+  const std::vector<int> dead = spec_.dead();
+  return std::find(dead.begin(), dead.end(), peer) != dead.end() && ending != Ending::left;
+}
+
 void SharedWait::give_up_if_hopeless(const Flag& flag, std::uint32_t count, int peer,
                                      const Doing& doing, Deadline deadline) {
   if (was_aborted()) spent_.rethrow_if_set();
-  const auto ending_of = [&](int rank) {
-    return static_cast<Ending>(spec_.region->state(rank).ending.load(std::memory_order_acquire));
-  };
   // What a rank published before it went still counts: look at the flag after the reason.
   const Ending ending = ending_of(peer);
   if (ending != Ending::none) {

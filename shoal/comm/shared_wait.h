@@ -50,6 +50,9 @@ class SharedWait {
   void pause(unsigned idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
              Deadline deadline);
 
+  // Whether waiting for something of `peer` would fail at once. Asks the system whether it lives.
+  bool is_hopeless(int peer) const;
+
   void rethrow_if_spent() const { spent_.rethrow_if_set(); }
   // Marks in the region why this rank goes, wakes everybody, throws `error`, now and from then on.
   template <typename E>
@@ -69,6 +72,9 @@ class SharedWait {
   void give_up_if_hopeless(const Flag& flag, std::uint32_t count, int peer, const Doing& doing,
                            Deadline deadline);
   [[noreturn]] void fail_because(int peer, Ending ending, const Doing& doing, Deadline deadline);
+  Ending ending_of(int rank) const {
+    return static_cast<Ending>(spec_.region->state(rank).ending.load(std::memory_order_acquire));
+  }
   bool was_aborted() const { return aborted_.load(std::memory_order_acquire); }
 
   const SharedGroupSpec& spec_;

@@ -26,6 +26,11 @@ std::uint64_t TcpGroup::bytes_sent() const {
   return links_.bytes_queued() + message_bytes_.load(std::memory_order_relaxed);
 }
 
+bool TcpGroup::has_message(int from) {
+  check_peer(from, spec_.rank, spec_.size, "receive from");
+  return messages_.has_message(from);
+}
+
 void TcpGroup::abort() {
   standing_.spend(std::make_exception_ptr(Cancelled("group " + spec_.name + " was aborted")),
                   Ending::cancelled, spec_.rank);

@@ -210,6 +210,16 @@ void TcpMessages::receive(Buffer data, int from, Deadline deadline) {
   } while (at < data.bytes());
 }
 
+bool TcpMessages::has_message(int from) {
+  Incoming& incoming = incoming_[from];
+  const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+  if (!lock) return false;
+  keep_what_is_there(incoming);
+  if (!incoming.kept.empty()) return true;
+  const bool left = incoming.farewell.call == static_cast<std::uint64_t>(Ending::left);
+  return standing_.is_spent() || (!incoming.open && (incoming.died || !left));
+}
+
 // Sleeps until the connection is ready, somebody else has something to say, or it is time to look
 // around.
 void TcpMessages::wait(int fd, short events, bool watch_all, const Message& message) {

@@ -20,6 +20,7 @@ class TcpMessages {
 
   void send(ConstBuffer data, int to, Deadline deadline);
   void receive(Buffer data, int from, Deadline deadline);
+  bool has_message(int from);
   // Tells those ranks to which nobody is sending why this one goes. Returns soon.
   void say_farewell();
 

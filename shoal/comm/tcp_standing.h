@@ -38,6 +38,7 @@ class TcpStanding {
 
   const TcpGroupSpec& spec() const { return spec_; }
   void rethrow_if_spent() const { spent_.rethrow_if_set(); }
+  bool is_spent() const { return spent_.is_set(); }
   int wake_fd() const { return wake_.fd(); }  // readable once the group is spent
 
   // Makes the group spent with this error, if it was not; wakes all threads. `ending` and `blamed`
