@@ -5,10 +5,12 @@
 namespace shoal {
 
 AsyncGroup::AsyncGroup(std::unique_ptr<Group> group)
-    : group_(std::move(group)), collectives_(std::make_shared<Lane>("collectives")) {}
+    : group_(std::move(group)),
+      open_(std::make_shared<std::atomic<int>>(0)),
+      collectives_(std::make_shared<Lane>("collectives", open_)) {}
 
 AsyncGroup::~AsyncGroup() {
-  if (!collectives_->idle() || (mailbox_ && !mailbox_->idle())) group_->abort();
+  if (*open_ != 0) group_->abort();
   collectives_->stop();
 }
 
@@ -23,7 +25,7 @@ void AsyncGroup::run(const Call& call, Deadline deadline) {
 
 Mailbox& AsyncGroup::mailbox() {
   const std::lock_guard lock(mutex_);
-  if (!mailbox_) mailbox_ = std::make_unique<Mailbox>(*group_);
+  if (!mailbox_) mailbox_ = std::make_unique<Mailbox>(*group_, open_);
   return *mailbox_;
 }
 

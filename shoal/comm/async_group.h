@@ -50,6 +50,7 @@ class AsyncGroup {
   Mailbox& mailbox();
 
   const std::unique_ptr<Group> group_;
+  const OpenCount open_;
   const std::shared_ptr<Lane> collectives_;
   std::mutex mutex_;                  // guards mailbox_
   std::unique_ptr<Mailbox> mailbox_;  // once there was a message

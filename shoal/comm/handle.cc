@@ -7,6 +7,10 @@
 
 namespace shoal {
 
+Ticket::Ticket(Terms terms) : terms_(std::move(terms)) {
+  if (terms_.open) terms_.open->fetch_add(1);
+}
+
 void Ticket::begin() {
   const std::lock_guard lock(mutex_);
   running_ = true;
@@ -18,6 +22,8 @@ void Ticket::end(std::exception_ptr error, int source) {
     const std::lock_guard lock(mutex_);
     if (over_) return;
     over_ = true;
+    // Before anybody hears of it: who waited for the last one may destroy the group then.
+    if (terms_.open) terms_.open->fetch_sub(1);
     error_ = std::move(error);
     source_ = source;
     calls.swap(then_);

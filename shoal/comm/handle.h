@@ -1,6 +1,7 @@
 // An operation that goes on while its caller does something else.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -16,6 +17,9 @@ namespace shoal {
 
 class Lane;
 
+// How many operations are not over yet.
+using OpenCount = std::shared_ptr<std::atomic<int>>;
+
 // What the one who carries an operation out and those who wait for it share. Thread safe.
 class Ticket {
  public:
@@ -25,8 +29,9 @@ class Ticket {
     bool ends_itself = true;        // when that passes; else whoever waits gives up then
     std::weak_ptr<Lane> lane = {};  // a waiter may carry out what comes before in it, to get on
     std::vector<int> awaited = {};  // ranks, for messages
+    OpenCount open = {};            // counted there, unless null
   };
-  explicit Ticket(Terms terms) : terms_(std::move(terms)) {}
+  explicit Ticket(Terms terms);
 
   void begin();
   // Ends the operation, once: later calls do nothing. `source`: the rank a message came from.

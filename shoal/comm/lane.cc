@@ -42,8 +42,8 @@ void Lane::add(Item item, Start start) {
 }
 
 Handle Lane::start(std::string what, std::function<void()> call, Deadline deadline, Start start) {
-  const auto ticket = std::make_shared<Ticket>(
-      Ticket::Terms{.what = std::move(what), .deadline = deadline, .lane = weak_from_this()});
+  const auto ticket = std::make_shared<Ticket>(Ticket::Terms{
+      .what = std::move(what), .deadline = deadline, .lane = weak_from_this(), .open = open_});
   const auto work = [ticket, call = std::move(call)](Deadline) {
     ticket->begin();
     std::exception_ptr error;

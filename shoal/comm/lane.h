@@ -24,7 +24,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
     lazily,  // the thread leaves it for a moment to a caller who is about to wait
   };
 
-  explicit Lane(std::string thread_name) : thread_name_(std::move(thread_name)) {}
+  // Operations are counted in `open`.
+  Lane(std::string thread_name, OpenCount open)
+      : thread_name_(std::move(thread_name)), open_(std::move(open)) {}
   ~Lane() { stop(); }
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -58,6 +60,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void serve();
 
   const std::string thread_name_;
+  const OpenCount open_;
   mutable std::mutex mutex_;       // guards everything below
   std::condition_variable to_do_;  // for the thread
   std::condition_variable free_;   // for run() and stop()

@@ -42,13 +42,14 @@ void Mailbox::hand_over(const Post& post, const Letter& letter, int from) {
   post.ticket->end(nullptr, from);
 }
 
-Mailbox::Mailbox(Group& group)
+Mailbox::Mailbox(Group& group, const OpenCount& open)
     : group_(group),
+      open_(open),
       letters_(static_cast<std::size_t>(group.size())),
-      any_(std::make_shared<Lane>("mail")) {
+      any_(std::make_shared<Lane>("mail", open)) {
   for (int peer = 0; peer < group.size(); ++peer) {
-    out_.push_back(std::make_shared<Lane>(fmt::format("send{}", peer)));
-    in_.push_back(std::make_shared<Lane>(fmt::format("receive{}", peer)));
+    out_.push_back(std::make_shared<Lane>(fmt::format("send{}", peer), open));
+    in_.push_back(std::make_shared<Lane>(fmt::format("receive{}", peer), open));
   }
 }
 
@@ -65,13 +66,6 @@ Mailbox::~Mailbox() {
   any_->stop();
   for (const auto& lane : out_) lane->stop();
   for (const auto& lane : in_) lane->stop();
-}
-
-bool Mailbox::idle() const {
-  const auto is_idle = [](const std::shared_ptr<Lane>& lane) { return lane->idle(); };
-  const std::lock_guard lock(mutex_);
-  return posts_.empty() && std::all_of(out_.begin(), out_.end(), is_idle) &&
-         std::all_of(in_.begin(), in_.end(), is_idle);
 }
 
 Handle Mailbox::send(ConstBuffer data, int to, std::int64_t tag, Deadline deadline) {
@@ -93,7 +87,8 @@ Handle Mailbox::receive(Buffer data, int from, std::int64_t tag, Deadline deadli
       .deadline = deadline,
       .ends_itself = false,
       .lane = any ? std::weak_ptr<Lane>() : in_[from],
-      .awaited = any ? std::vector<int>{} : std::vector<int>{from}});
+      .awaited = any ? std::vector<int>{} : std::vector<int>{from},
+      .open = open_});
   const Handle handle(post->ticket);
   std::optional<std::pair<Letter, int>> kept;
   {

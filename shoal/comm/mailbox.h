@@ -23,8 +23,9 @@ inline constexpr int kAnySource = -1;
 // receiver, once something else is received from its sender. Any thread.
 class Mailbox {
  public:
-  explicit Mailbox(Group& group);
-  // When something is under way, abort the group first: what waits for a peer waits on.
+  // Operations are counted in `open`.
+  Mailbox(Group& group, const OpenCount& open);
+  // While any is open, abort the group first: what waits for a peer waits on.
   ~Mailbox();
 
   // The memory stays the caller's until the handle is over, and must stay valid until then.
@@ -33,7 +34,6 @@ class Mailbox {
   // `from` may be kAnySource; the handle tells whose message it was. Fails with InvalidInput
   // naming both sizes when another one came.
   Handle receive(Buffer data, int from, std::int64_t tag, Deadline deadline);
-  bool idle() const;  // nothing is under way
 
  private:
   struct Letter {
@@ -67,7 +67,8 @@ class Mailbox {
   void watch_all(const Handle& handle);
 
   Group& group_;
-  mutable std::mutex mutex_;                 // guards the next two
+  const OpenCount open_;
+  std::mutex mutex_;                         // guards the next two
   std::vector<std::deque<Letter>> letters_;  // by sender, in order, that nobody has asked for yet
   std::list<std::shared_ptr<Post>> posts_;   // in order
   std::vector<std::shared_ptr<Lane>> out_;   // by receiver
