@@ -27,11 +27,11 @@ class TorchStore final : public Store {
   }
 
  public:
-  TorchStore(std::string place, c10::intrusive_ptr<c10d::TCPStore> store)
+  TorchStore(std::string place, c10::intrusive_ptr<c10d::Store> store)
       : place_(std::move(place)), store_(std::move(store)) {}
 
   void set(const std::string& key, const std::string& value, Deadline) override {
-    guarded([&] { store_->set(name(key), {value.begin(), value.end()}); });
+    guarded([&] { store_->set(name(key), value); });
   }
 
   std::string get(const std::string& key, Deadline deadline) override {
@@ -65,10 +65,14 @@ class TorchStore final : public Store {
 
   std::string place_;
   std::mutex mutex_;  // guards store_: one call at a time on its connection
-  c10::intrusive_ptr<c10d::TCPStore> store_;
+  c10::intrusive_ptr<c10d::Store> store_;
 };
 
 }  // namespace
+
+std::shared_ptr<Store> over_torch_store(c10::intrusive_ptr<c10d::Store> store, std::string place) {
+  return std::make_shared<TorchStore>(std::move(place), std::move(store));
+}
 
 std::shared_ptr<Store> connect_torch_store(const std::string& host, int port, Deadline deadline) {
   c10d::TCPStoreOptions options;
@@ -78,7 +82,7 @@ std::shared_ptr<Store> connect_torch_store(const std::string& host, int port, De
   options.timeout = deadline.left();
   const std::string place = fmt::format("{}:{}", host, port);
   try {
-    return std::make_shared<TorchStore>(place, c10::make_intrusive<c10d::TCPStore>(host, options));
+    return over_torch_store(c10::make_intrusive<c10d::TCPStore>(host, options), place);
   } catch (const c10::Error& error) {
     throw TimedOut(fmt::format("nobody serves the store at {} after {} ms: {}", place,
                                deadline.waited().count(), error.what_without_backtrace()),

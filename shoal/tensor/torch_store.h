@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "shoal/comm/store.h"
 #include "shoal/core/deadline.h"
@@ -13,5 +14,8 @@ namespace shoal {
 // prefix "shoal/". A wait is made of polls, because c10d's own cannot be ended early. It has no
 // secret: whoever reaches the port takes part, as in PyTorch. Throws TimedOut naming host and port.
 std::shared_ptr<Store> connect_torch_store(const std::string& host, int port, Deadline deadline);
+
+// Any store of c10d. `place` names it in messages.
+std::shared_ptr<Store> over_torch_store(c10::intrusive_ptr<c10d::Store> store, std::string place);
 
 }  // namespace shoal
