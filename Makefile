@@ -16,17 +16,18 @@ JOBS ?= $(shell cores=$$(nproc); rooms=$$(($$(awk '/MemAvailable/ {print $$2}' /
 	echo $$((rooms < 1 ? 1 : rooms < cores ? rooms : cores)))
 CTEST = ctest --output-on-failure -j2 --no-tests=error
 
-.PHONY: help setup setup-tests demo build all test bench asan tsan format tidy mutants must-show clean
+.PHONY: help setup setup-tests demo build all test test-pytorch bench asan tsan format tidy mutants \
+        must-show clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: build ## set up, build, and train a real network on real data
 	@tools/demo.sh build/bin/shoal
 
-build: setup ## the command: build/bin/shoal
+build: setup ## the command build/bin/shoal, and the Python package in build/python
 	@$(call configure,release)
-	@$(call compile,release,shoal_command)
+	@$(call compile,release,shoal_product)
 
 test: setup-tests ## set up, build and run every test
 	@$(call configure,release)
@@ -51,6 +52,10 @@ must-show: setup-tests ## what the product promises, one script a promise
 	@$(call configure,release)
 	@$(call compile,release,all)
 	@tools/must_show.sh
+
+test-pytorch: build ## PyTorch's own DistributedTest on shoal's communication (8 minutes)
+	@.venv/bin/pip install -q --disable-pip-version-check expecttest==0.3.0
+	@PYTHONPATH=build/python .venv/bin/python tests/pytorch/run.py
 
 mutants: setup-tests ## break the product on purpose and see that the tests notice
 	@.venv/bin/python tests/mutants/run.py

@@ -17,6 +17,7 @@ if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)
   target_link_libraries(shoal_command PRIVATE shoal_all)
   shoal_use_header(shoal_command shoal_torch_header)
   install(TARGETS shoal_command)
+  add_custom_target(shoal_product DEPENDS shoal_command)  # what `make build` makes
 endif()
 
 # What `make bench` measures with: a program for each file of bench/. Nothing else needs them.

@@ -30,6 +30,9 @@ target_include_directories(shoal_python SYSTEM PRIVATE ${SHOAL_PYTHON_INCLUDE})
 set_target_properties(shoal_python PROPERTIES PREFIX "" OUTPUT_NAME _c10d
                       LIBRARY_OUTPUT_DIRECTORY ${package})
 shoal_use_header(shoal_python shoal_torch_header)
+if(TARGET shoal_product)
+  add_dependencies(shoal_product shoal_python)
+endif()
 configure_file(python/shoal/__init__.py ${package}/__init__.py COPYONLY)
 
 # The project's own Python finds the package without being told.

@@ -39,6 +39,7 @@ c10::intrusive_ptr<PythonBackend> create(const c10d::DistributedBackendOptions& 
                                          const std::string& interface_address) {
   shoal::C10dBackend::Settings settings;
   if (!given.group_id.empty()) settings.group = given.group_id;
+  settings.global_ranks = given.global_ranks_in_group;
   settings.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(given.timeout);
   settings.comm.engine = called<shoal::Engine>(shoal::kEngines, engine, "engine");
   settings.comm.algorithm = called<shoal::Algorithm>(shoal::kAlgorithms, algorithm, "algorithm");

@@ -1,6 +1,7 @@
 #include "shoal/tensor/c10d_backend.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <numeric>
 
@@ -27,7 +28,8 @@ C10dBackend::C10dBackend(c10::intrusive_ptr<c10d::Store> store, int rank, int si
   try {
     const Deadline join = deadline(settings.timeout);
     settings.comm.collective_seconds = std::chrono::duration<double>(settings.timeout).count();
-    world_ = join_world(over_torch_store(std::move(store), "the job's store"),
+    const std::string ranks = fmt::format("{}/", fmt::join(settings.global_ranks, ","));
+    world_ = join_world(with_prefix(over_torch_store(std::move(store), "the job's store"), ranks),
                         {.rank = rank, .size = size}, settings.comm, join);
     std::vector<int> everybody(static_cast<std::size_t>(size));
     std::iota(everybody.begin(), everybody.end(), 0);
@@ -114,15 +116,14 @@ C10dBackend::WorkPtr C10dBackend::send(Tensors& tensors, int to, int tag) {
   try {
     const Handle handle = group().send(data.moved(), to, tag, deadline(c10d::kUnsetTimeout));
     handle.then([data] {});  // its memory is needed until then
-    return remember(C10dWork::of(
-        {rank_, c10d::OpType::SEND, number_, "shoal:send", tensors, {}}, handle));
+    return remember(
+        C10dWork::of({rank_, c10d::OpType::SEND, number_, "shoal:send", tensors, {}}, handle));
   } catch (const InvalidInput& error) {
     TORCH_CHECK(false, error.what());
   }
 }
 
-C10dBackend::WorkPtr C10dBackend::receive(Tensors& tensors, int from, int tag,
-                                          c10d::OpType type) {
+C10dBackend::WorkPtr C10dBackend::receive(Tensors& tensors, int from, int tag, c10d::OpType type) {
   TORCH_CHECK(tensors.size() == 1, "shoal recv: one tensor is needed, ", tensors.size(), " given");
   require_dense_cpu(tensors[0], "recv");
   TORCH_CHECK(tensors[0].is_contiguous(), "shoal recv: the tensor has to be contiguous");

@@ -24,6 +24,8 @@ class C10dBackend : public c10d::Backend {
  public:
   struct Settings {
     std::string group = "default";  // names it in messages
+    // Ranks in the job, when known: PyTorch gives groups of different ranks one name and one store.
+    std::vector<std::int64_t> global_ranks;
     std::chrono::milliseconds timeout = kBackendDefaultTimeout;
     CommOptions comm;
   };
@@ -66,7 +68,8 @@ class C10dBackend : public c10d::Backend {
   WorkPtr alltoall(Tensors& outputs, Tensors& inputs,
                    const c10d::AllToAllOptions& options) override;
   WorkPtr barrier(const c10d::BarrierOptions& options) override;
-  // A barrier whose error names the ranks that did not come, on every rank that did.
+  // A barrier that rank 0 leads: it names the first rank that does not come (or all), and tells the
+  // others that it gave up. The group stays usable.
   void monitoredBarrier(const c10d::BarrierOptions& options, bool wait_all_ranks) override;
 
   WorkPtr send(Tensors& tensors, int to, int tag) override;
@@ -102,6 +105,9 @@ class C10dBackend : public c10d::Backend {
     return {type, name, options.timeout, options.asyncOp};
   }
   WorkPtr start(const Asked& asked, Tensors inputs, Tensors outputs, AsyncGroup::Call call);
+  // Of monitoredBarrier: what rank 0 does, and what the others do.
+  void lead_barrier(Deadline end, std::chrono::milliseconds timeout, bool wait_all_ranks);
+  void follow_barrier(Deadline end);
   WorkPtr receive(Tensors& tensors, int from, int tag, c10d::OpType type);
   WorkPtr remember(c10::intrusive_ptr<C10dWork> work);
   Deadline deadline(std::chrono::milliseconds timeout) const;

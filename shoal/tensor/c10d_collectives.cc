@@ -74,7 +74,7 @@ void all_reduce_list(Group& group, const std::vector<Dense>& tensors, const Redu
 // The part of an input that goes to, or of an output that comes from, each rank: given rows, or
 // equal shares.
 Tensors split_rows(const at::Tensor& whole, const std::vector<int64_t>& rows, int size,
-              const char* which) {
+                   const char* which) {
   Tensors parts;
   if (rows.empty()) {
     TORCH_CHECK(whole.dim() > 0 && whole.size(0) % size == 0, "shoal all_to_all: the ", which,
@@ -93,8 +93,8 @@ Tensors split_rows(const at::Tensor& whole, const std::vector<int64_t>& rows, in
     parts.push_back(whole.narrow(0, begin, count));
     begin += count;
   }
-  TORCH_CHECK(begin == whole.size(0), "shoal all_to_all: the split sizes of the ", which, " add to ",
-              begin, ", but it has ", whole.size(0), " rows");
+  TORCH_CHECK(begin == whole.size(0), "shoal all_to_all: the split sizes of the ", which,
+              " add to ", begin, ", but it has ", whole.size(0), " rows");
   return parts;
 }
 
@@ -182,8 +182,8 @@ C10dBackend::WorkPtr C10dBackend::_allgather_base(at::Tensor& output, at::Tensor
 
 C10dBackend::WorkPtr C10dBackend::allgather_into_tensor_coalesced(
     Tensors& outputs, Tensors& inputs, const c10d::AllgatherOptions& options) {
-  TORCH_CHECK(outputs.size() == inputs.size(), "shoal all_gather: ", inputs.size(),
-              " inputs and ", outputs.size(), " outputs were given");
+  TORCH_CHECK(outputs.size() == inputs.size(), "shoal all_gather: ", inputs.size(), " inputs and ",
+              outputs.size(), " outputs were given");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     require_dense_cpu(inputs[i], "all_gather");
     require_dense_cpu(outputs[i], "all_gather");
@@ -294,8 +294,9 @@ C10dBackend::WorkPtr C10dBackend::_reduce_scatter_base(at::Tensor& output, at::T
 
 C10dBackend::WorkPtr C10dBackend::reduce_scatter_tensor_coalesced(
     Tensors& outputs, Tensors& inputs, const c10d::ReduceScatterOptions& options) {
-  TORCH_CHECK(!inputs.empty() && outputs.size() == inputs.size(), "shoal reduce_scatter: ",
-              inputs.size(), " inputs and ", outputs.size(), " outputs were given");
+  TORCH_CHECK(!inputs.empty() && outputs.size() == inputs.size(),
+              "shoal reduce_scatter: ", inputs.size(), " inputs and ", outputs.size(),
+              " outputs were given");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     require_dense_cpu(inputs[i], "reduce_scatter");
     require_dense_cpu(outputs[i], "reduce_scatter");
@@ -343,12 +344,6 @@ C10dBackend::WorkPtr C10dBackend::alltoall(Tensors& outputs, Tensors& inputs,
 C10dBackend::WorkPtr C10dBackend::barrier(const c10d::BarrierOptions& options) {
   return start(asked(OpType::BARRIER, "shoal:barrier", options), {}, {},
                [](Group& group, Deadline deadline) { group.barrier(deadline); });
-}
-
-void C10dBackend::monitoredBarrier(const c10d::BarrierOptions& options, bool /*wait_all_ranks*/) {
-  c10d::BarrierOptions now = options;
-  now.asyncOp = false;
-  barrier(now)->wait();
 }
 
 }  // namespace shoal
