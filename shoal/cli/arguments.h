@@ -1,7 +1,9 @@
-// The options of `shoal train`, `plan` and `evaluate`.
+// The options of `shoal train`, `plan`, `evaluate` and `comm`.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,17 @@ struct CommTestArguments {
   int ranks = 4;
   std::string engine;     // empty: all
   std::string algorithm;  // empty: all
+};
+
+struct CommBenchArguments {
+  int ranks = 2;
+  std::string engine = "shm";
+  std::string algorithm = "two_shot";
+  std::string operation = "all_reduce";
+  std::optional<std::int64_t> from, to;  // bytes
+  int repetitions = 5;
+  std::filesystem::path json;
+  std::filesystem::path svg;
 };
 
 struct EvaluateArguments {

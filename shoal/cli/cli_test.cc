@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "shoal/cli/console_observer.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/core/error.h"
+#include "shoal/core/file.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 // As without the sanitizer, an allocation that is too large fails; it does not end the program.
@@ -85,6 +88,40 @@ TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
                                              "results  all right\n"));
   expect_refused({"comm", "test", "--engine", "pigeon"}, "choose one of memory, shm, tcp");
   expect_refused({"comm", "test", "-n", "1000"}, "give 1 to 128 ranks");
+}
+
+TEST(CommandLine, CollectivesAreMeasuredOnThisMachine) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "comm_bench";
+  std::filesystem::create_directories(folder);
+  const std::string json = folder / "figures.json";
+  const std::string svg = folder / "chart.svg";
+  const Ran ran = run_shoal({"comm", "bench", "--engine", "memory", "--from", "1024", "--to",
+                             "20000", "--repetitions", "2", "--json", json, "--svg", svg});
+  EXPECT_EQ(ran.code, kOk) << ran.err;
+  EXPECT_THAT(ran.out, AllOf(StartsWith("machine: "), HasSubstr("all_reduce (two_shot), 2 threads"),
+                             HasSubstr("  1 KiB     800  "), HasSubstr(" 16 KiB     800  ")));
+  const auto figures = nlohmann::json::parse(read_file(json));
+  EXPECT_EQ(figures["sizes"].size(), 3U);
+  EXPECT_EQ(figures["sizes"][2]["bytes"], 16384);
+  EXPECT_GT(figures["machine_after"]["copied_bytes_per_second"], 0);
+  EXPECT_THAT(read_file(svg), AllOf(StartsWith("<svg "), HasSubstr(">4 KiB</text>")));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(CommandLine, WhatCannotBeMeasuredIsRefused) {
+  expect_refused({"comm", "bench", "--engine", "pigeon"}, "choose one of memory, shm, tcp");
+  expect_refused({"comm", "bench", "--operation", "gather"}, "choose one of all_reduce, all_");
+  expect_refused({"comm", "bench", "--algorithm", "rign"}, "choose one of two_shot, ring");
+  expect_refused({"comm", "bench", "--operation", "broadcast", "--algorithm", "ring"},
+                 "broadcast does not run ring");
+  expect_refused({"comm", "bench", "-n", "1"}, "give 2 to 128");
+  expect_refused({"comm", "bench", "--from", "0"}, "give 1 to");
+  expect_refused({"comm", "bench", "--from", "64", "--to", "4"}, "from 64 to 4 bytes");
+  expect_refused({"comm", "bench", "--from", "4KiB"}, "4KiB");
+  expect_refused({"comm", "bench", "--repetitions", "0"}, "give 1 to 1000");
+  expect_refused({"comm", "bench", "--operation", "barrier", "--to", "4"}, "has no size");
+  expect_refused({"comm", "bench", "--operation", "barrier", "--svg", "a.svg"}, "has no size");
+  expect_refused({"comm", "bench", "--json", "/nowhere/a.json"}, "/nowhere/a.json");
 }
 
 TEST(CommandLine, AFileThatIsMissingIsNamed) {

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "shoal/cli/comm_names.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/comm/algorithms/algorithms.h"
@@ -18,14 +19,6 @@ namespace shoal {
 namespace {
 
 constexpr std::int64_t kFloat32 = 4;
-
-Algorithm algorithm_called(const std::string& name) {
-  for (const Algorithm algorithm : kAlgorithms) {
-    if (name == name_of(algorithm)) return algorithm;
-  }
-  throw InvalidInput(
-      fmt::format("there is no algorithm '{}': choose one of {}", name, algorithm_names()));
-}
 
 void print_schedule(const Schedule& schedule, std::int64_t elements) {
   const ScheduleCounts counts = count(schedule, elements);
@@ -46,18 +39,6 @@ void print_schedule(const Schedule& schedule, std::int64_t elements) {
     std::cout << fmt::format("rank {} sends {}{}\n", rank,
                              human_bytes(counts.sent[rank] * kFloat32), links);
   }
-}
-
-// The one that an option names, or all.
-std::vector<Engine> engines_called(const std::string& name) {
-  std::vector<Engine> engines;
-  for (const Engine engine : kEngines) {
-    if (engine != Engine::automatic && (name.empty() || name == name_of(engine))) {
-      engines.push_back(engine);
-    }
-  }
-  if (!engines.empty()) return engines;
-  throw InvalidInput(fmt::format("there is no engine '{}': choose one of memory, shm, tcp", name));
 }
 
 // The ranks are threads, whatever the engine. Returns how many results were wrong.

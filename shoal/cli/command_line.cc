@@ -87,6 +87,17 @@ CLI::App& add_plan(CLI::App& app, PlanArguments& arguments) {
   return plan;
 }
 
+CLI::App& add_evaluate(CLI::App& app, EvaluateArguments& arguments) {
+  CLI::App& evaluate = *app.add_subcommand("evaluate", "Evaluate a checkpoint");
+  evaluate.add_option("CHECKPOINT", arguments.checkpoint, "Folder of one checkpoint")
+      ->required()
+      ->type_name("");
+  add_job_options(evaluate, arguments.job, arguments.settings);
+  evaluate.add_option("--on", arguments.set, "Which samples")
+      ->option_text("test|validation|train (test)");
+  return evaluate;
+}
+
 CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   CLI::App& plan = *comm.add_subcommand(
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
@@ -107,6 +118,34 @@ CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
   return test;
 }
 
+CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
+  CLI::App& bench = *comm.add_subcommand("bench", "Time an operation on this machine, by size");
+  bench.add_option("-n", arguments.ranks, "Ranks: processes, or threads over memory")
+      ->option_text("N (2)");
+  bench.add_option("--engine", arguments.engine, "memory, shm or tcp")->option_text("NAME (shm)");
+  bench
+      .add_option("--operation", arguments.operation,
+                  "all_reduce, all_gather, reduce_scatter, broadcast, all_to_all or barrier")
+      ->option_text("NAME (all_reduce)");
+  bench
+      .add_option("--algorithm", arguments.algorithm,
+                  "Of all_reduce (of reduce_scatter two_shot and ring): " + algorithm_names())
+      ->option_text("NAME (two_shot)");
+  bench.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
+      ->option_text("BYTES (4)");
+  bench.add_option("--to", arguments.to, "Largest size")->option_text("BYTES (268435456)");
+  bench.add_option("--repetitions", arguments.repetitions, "Of each size, of 5 to 400 calls")
+      ->option_text("N (5)");
+  add_file(bench, "--json", arguments.json, "Write the figures as JSON");
+  add_file(bench, "--svg", arguments.svg, "Draw time over size");
+  bench.footer(
+      "A size is all that one rank gives or, of all_gather, gets. Before a call every rank writes "
+      "its\nbuffer anew and all meet; the call's time is its slowest rank's. algorithm: size by "
+      "median;\nbus: what one link carries at least (times 2(n-1)/n for all_reduce). Results are "
+      "compared.");
+  return bench;
+}
+
 // The launcher's options are not workers' business: they are taken out of the command line.
 int run_subcommand(std::vector<std::string> words) {
   TrainArguments train;
@@ -114,6 +153,7 @@ int run_subcommand(std::vector<std::string> words) {
   EvaluateArguments evaluate;
   CommPlanArguments comm_plan;
   CommTestArguments comm_test;
+  CommBenchArguments comm_bench;
   std::string a, b;
   bool markdown = false;
 
@@ -122,13 +162,7 @@ int run_subcommand(std::vector<std::string> words) {
   app.require_subcommand(1);
   CLI::App& train_app = add_train(app, train);
   CLI::App& plan_app = add_plan(app, plan);
-  CLI::App& evaluate_app = *app.add_subcommand("evaluate", "Evaluate a checkpoint");
-  evaluate_app.add_option("CHECKPOINT", evaluate.checkpoint, "Folder of one checkpoint")
-      ->required()
-      ->type_name("");
-  add_job_options(evaluate_app, evaluate.job, evaluate.settings);
-  evaluate_app.add_option("--on", evaluate.set, "Which samples")
-      ->option_text("test|validation|train (test)");
+  CLI::App& evaluate_app = add_evaluate(app, evaluate);
   app.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
   CLI::App& checkpoint_app = *app.add_subcommand("checkpoint", "Look at checkpoints");
   checkpoint_app.require_subcommand(1);
@@ -139,6 +173,7 @@ int run_subcommand(std::vector<std::string> words) {
   comm_app.require_subcommand(1);
   CLI::App& comm_plan_app = add_comm_plan(comm_app, comm_plan);
   CLI::App& comm_test_app = add_comm_test(comm_app, comm_test);
+  CLI::App& comm_bench_app = add_comm_bench(comm_app, comm_bench);
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
 
@@ -164,6 +199,7 @@ int run_subcommand(std::vector<std::string> words) {
   if (evaluate_app.parsed()) return evaluate_command(evaluate);
   if (diff_app.parsed()) return checkpoint_diff_command(a, b);
   if (comm_test_app.parsed()) return comm_test_command(comm_test);
+  if (comm_bench_app.parsed()) return comm_bench_command(comm_bench);
   if (comm_plan_app.parsed()) return comm_plan_command(comm_plan);
   return options_command(markdown);
 }
