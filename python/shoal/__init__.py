@@ -12,13 +12,16 @@ import torch.distributed
 from . import _c10d
 
 
+_VARIABLES = {
+    "SHOAL_ENGINE": "engine",
+    "SHOAL_ALGORITHM": "algorithm",
+    "SHOAL_INTERFACE": "interface_address",
+}
+
+
 def _create(options, _backend_options=None):
-    return _c10d.create(
-        options,
-        engine=os.environ.get("SHOAL_ENGINE", "automatic"),
-        algorithm=os.environ.get("SHOAL_ALGORITHM", "two_shot"),
-        interface_address=os.environ.get("SHOAL_INTERFACE", ""),
-    )
+    chosen = {key: os.environ[name] for name, key in _VARIABLES.items() if name in os.environ}
+    return _c10d.create(options, comm=chosen)
 
 
 torch.distributed.Backend.register_backend("shoal", _create, extended_api=True, devices=["cpu"])

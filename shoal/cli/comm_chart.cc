@@ -73,9 +73,8 @@ std::string chart_of(const std::vector<Measured>& sizes, const std::string& titl
     least = std::min(least, size.least);
     most = std::max({most, size.p99, size.most});
   }
-  // A barrier has no bytes and still a place.
-  const auto first = std::max(1.0, static_cast<double>(sizes.front().bytes));
-  const Axis x(first, static_cast<double>(sizes.back().bytes), 4, kLeft, kRight);
+  const Axis x(static_cast<double>(sizes.front().bytes), static_cast<double>(sizes.back().bytes), 4,
+               kLeft, kRight);
   const Axis y(least, most, 10, kBottom, kTop);
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 520\" "

@@ -54,9 +54,8 @@ class Handle {
  public:
   enum class State : std::uint8_t { waiting, running, done, failed };
 
-  Handle() = default;  // of nothing: only operator bool may be called
+  Handle() = default;  // of nothing: only to be assigned to
   explicit Handle(std::shared_ptr<Ticket> ticket) : ticket_(std::move(ticket)) {}
-  explicit operator bool() const { return ticket_ != nullptr; }
 
   State state() const;
   bool over() const;                 // done or failed

@@ -11,6 +11,15 @@ namespace {
 // A caller who is going to wait does so within a microsecond or two, unless it is interrupted.
 constexpr std::chrono::microseconds kLeftToCallers{100};
 
+std::exception_ptr error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void Lane::stop() {
@@ -46,13 +55,7 @@ Handle Lane::start(std::string what, std::function<void()> call, Deadline deadli
       .what = std::move(what), .deadline = deadline, .lane = weak_from_this(), .open = open_});
   const auto work = [ticket, call = std::move(call)](Deadline) {
     ticket->begin();
-    std::exception_ptr error;
-    try {
-      call();
-    } catch (...) {
-      error = std::current_exception();
-    }
-    ticket->end(std::move(error));
+    ticket->end(error_of(call));
   };
   add(Item{work, ticket}, start);
   return Handle(ticket);
@@ -67,12 +70,7 @@ void Lane::run(const std::function<void()>& call) {
   free_.wait(lock, [&] { return !busy_ && items_.empty(); });
   busy_ = true;
   lock.unlock();
-  std::exception_ptr error;
-  try {
-    call();
-  } catch (...) {
-    error = std::current_exception();
-  }
+  const std::exception_ptr error = error_of(call);
   lock.lock();
   be_free();
   lock.unlock();

@@ -12,6 +12,7 @@
 
 #include "shoal/comm/timed_calls.h"
 #include "shoal/core/cores.h"
+#include "shoal/core/statistics.h"
 
 namespace shoal {
 namespace {
@@ -20,12 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median_of(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 struct alignas(128) Ball {

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <thread>
 
-#include "shoal/core/check.h"
 #include "shoal/core/error.h"
 
 namespace shoal {

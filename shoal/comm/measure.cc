@@ -14,6 +14,7 @@
 #include "shoal/comm/timed_calls.h"
 #include "shoal/core/cores.h"
 #include "shoal/core/error.h"
+#include "shoal/core/statistics.h"
 
 namespace shoal {
 namespace {
@@ -26,12 +27,6 @@ int calls_of(std::int64_t bytes) {
   constexpr std::int64_t kBytesEach = std::int64_t{64} << 20;
   return static_cast<int>(std::clamp<std::int64_t>(kBytesEach / std::max<std::int64_t>(bytes, 1), 5,
                                                    MeasureBoard::kMostCalls));
-}
-
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 // What the system could give without swapping; unknown: no limit.
@@ -194,14 +189,12 @@ Measured summary_of(std::int64_t bytes, const std::vector<double>& seconds, int 
   for (auto first = seconds.begin(); first != seconds.end(); first += calls_each) {
     medians.push_back(median_of({first, first + calls_each}));
   }
-  std::vector<double> sorted = seconds;
-  std::sort(sorted.begin(), sorted.end());
   return {.bytes = bytes,
           .calls = static_cast<int>(seconds.size()),
           .median = median_of(medians),
           .least = *std::min_element(medians.begin(), medians.end()),
           .most = *std::max_element(medians.begin(), medians.end()),
-          .p99 = sorted[(sorted.size() * 99 + 99) / 100 - 1]};
+          .p99 = quantile(seconds, 0.99)};
 }
 
 double algorithm_bandwidth(const Measured& measured) {

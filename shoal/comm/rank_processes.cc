@@ -10,22 +10,15 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <random>
 #include <type_traits>
 
+#include "shoal/comm/socket.h"
 #include "shoal/core/error.h"
 
 namespace shoal {
 namespace {
 
 static_assert(std::is_trivially_copyable_v<Measured>, "it goes through a pipe");
-
-std::string fresh_secret() {
-  std::random_device random;
-  std::string secret;
-  for (int i = 0; i < 8; ++i) secret += fmt::format("{:08x}", random());
-  return secret;
-}
 
 // The end of the pipe that rank 0 writes to closes when the last rank ends.
 struct Pipe {
@@ -133,7 +126,7 @@ void hear(int results, Processes& processes, MeasureBoard& board, const Tell& on
 
 void run_rank_processes(int size, const CommOptions& options, MeasureBoard& board,
                         const std::function<void(World&, const Tell&)>& body, const Tell& on_size) {
-  const std::string secret = fresh_secret();
+  const std::string secret = random_name() + random_name();
   Pipe results;
   {
     Processes processes;

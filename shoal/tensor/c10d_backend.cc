@@ -110,9 +110,7 @@ C10dBackend::WorkPtr C10dBackend::endCoalescing() {
 }
 
 C10dBackend::WorkPtr C10dBackend::send(Tensors& tensors, int to, int tag) {
-  TORCH_CHECK(tensors.size() == 1, "shoal send: one tensor is needed, ", tensors.size(), " given");
-  require_dense_cpu(tensors[0], "send");
-  const Dense data(tensors[0]);
+  const Dense data(only_one(tensors, "send"));
   try {
     const Handle handle = group().send(data.moved(), to, tag, deadline(c10d::kUnsetTimeout));
     handle.then([data] {});  // its memory is needed until then
@@ -124,10 +122,9 @@ C10dBackend::WorkPtr C10dBackend::send(Tensors& tensors, int to, int tag) {
 }
 
 C10dBackend::WorkPtr C10dBackend::receive(Tensors& tensors, int from, int tag, c10d::OpType type) {
-  TORCH_CHECK(tensors.size() == 1, "shoal recv: one tensor is needed, ", tensors.size(), " given");
-  require_dense_cpu(tensors[0], "recv");
-  TORCH_CHECK(tensors[0].is_contiguous(), "shoal recv: the tensor has to be contiguous");
-  const Buffer into = moved_buffer(tensors[0]);
+  const at::Tensor& tensor = only_one(tensors, "recv");
+  TORCH_CHECK(tensor.is_contiguous(), "shoal recv: the tensor has to be contiguous");
+  const Buffer into = moved_buffer(tensor);
   try {
     const Handle handle = group().receive(into, from, tag, deadline(c10d::kUnsetTimeout));
     return remember(C10dWork::of({rank_, type, number_, "shoal:recv", {}, tensors}, handle));

@@ -11,13 +11,6 @@ namespace {
 using c10d::OpType;
 using Tensors = C10dBackend::Tensors;
 
-const at::Tensor& only_one(const Tensors& tensors, std::string_view operation) {
-  TORCH_CHECK(tensors.size() == 1, "shoal ", operation, ": one tensor is needed, ", tensors.size(),
-              " given");
-  require_dense_cpu(tensors[0], operation);
-  return tensors[0];
-}
-
 void require_one_a_rank(const Tensors& list, int size, std::string_view operation) {
   TORCH_CHECK(list.size() == static_cast<std::size_t>(size), "shoal ", operation, ": ", list.size(),
               " tensors were given for ", size, " ranks");
@@ -39,14 +32,9 @@ void require_one_type(const at::Tensor& tensor, const Tensors& others, std::stri
   }
 }
 
-std::vector<Buffer> moved(const std::vector<Dense>& tensors) {
-  std::vector<Buffer> buffers;
-  for (const Dense& tensor : tensors) buffers.push_back(tensor.moved());
-  return buffers;
-}
-
-std::vector<ConstBuffer> const_buffers(const std::vector<Dense>& tensors) {
-  std::vector<ConstBuffer> buffers;
+template <typename Borrowed = Buffer>
+std::vector<Borrowed> moved(const std::vector<Dense>& tensors) {
+  std::vector<Borrowed> buffers;
   for (const Dense& tensor : tensors) buffers.push_back(tensor.moved());
   return buffers;
 }
@@ -261,7 +249,7 @@ C10dBackend::WorkPtr C10dBackend::scatter(Tensors& outputs, Lists& inputs,
   }
   return start(asked(OpType::SCATTER, "shoal:scatter", options), list, outputs,
                [out = Dense(output), in = dense_of(list), root](Group& group, Deadline deadline) {
-                 group.scatter(const_buffers(in), out.moved(), root, deadline);
+                 group.scatter(moved<ConstBuffer>(in), out.moved(), root, deadline);
                  out.copy_back();
                });
 }
@@ -336,7 +324,7 @@ C10dBackend::WorkPtr C10dBackend::alltoall(Tensors& outputs, Tensors& inputs,
   require_one_type(inputs[0], outputs, "all_to_all");
   return start(asked(OpType::ALLTOALL, "shoal:all_to_all", options), inputs, outputs,
                [in = dense_of(inputs), out = dense_of(outputs)](Group& group, Deadline deadline) {
-                 group.all_to_all(const_buffers(in), moved(out), deadline);
+                 group.all_to_all(moved<ConstBuffer>(in), moved(out), deadline);
                  copy_all_back(out);
                });
 }

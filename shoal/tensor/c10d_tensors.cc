@@ -8,24 +8,6 @@
 namespace shoal {
 namespace {
 
-bool is_known(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat:
-    case at::kDouble:
-    case at::kHalf:
-    case at::kBFloat16:
-    case at::kChar:
-    case at::kShort:
-    case at::kInt:
-    case at::kLong:
-    case at::kByte:
-    case at::kBool:
-      return true;
-    default:
-      return false;
-  }
-}
-
 ReduceOp reduce_op(const c10d::ReduceOp& op, std::string_view operation) {
   switch (static_cast<c10d::ReduceOp::RedOpType>(op)) {
     case c10d::ReduceOp::SUM:
@@ -61,8 +43,15 @@ void require_dense_cpu(const at::Tensor& tensor, std::string_view operation) {
               "tensor on ", tensor.device(), " was given: move it, or use nccl for it");
 }
 
+const at::Tensor& only_one(const std::vector<at::Tensor>& tensors, std::string_view operation) {
+  TORCH_CHECK(tensors.size() == 1, "shoal ", operation, ": one tensor is needed, ", tensors.size(),
+              " given");
+  require_dense_cpu(tensors[0], operation);
+  return tensors[0];
+}
+
 Buffer moved_buffer(const at::Tensor& tensor) {
-  if (is_known(tensor.scalar_type())) return buffer_of(tensor);
+  if (known_element_type(tensor.scalar_type())) return buffer_of(tensor);
   return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.nbytes()),
           ElementType::uint8};
 }

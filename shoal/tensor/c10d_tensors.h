@@ -13,6 +13,8 @@ namespace shoal {
 
 // c10::Error unless it is a dense tensor on the CPU. `operation` names the caller in messages.
 void require_dense_cpu(const at::Tensor& tensor, std::string_view operation);
+// The only one of a list, which is such a tensor.
+const at::Tensor& only_one(const std::vector<at::Tensor>& tensors, std::string_view operation);
 
 // The memory of a contiguous tensor for an operation that only moves it: types that shoal does not
 // know count as bytes.

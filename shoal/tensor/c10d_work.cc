@@ -3,7 +3,7 @@
 #include <ATen/core/ivalue.h>
 #include <c10/util/Exception.h>
 
-#include <atomic>
+#include <mutex>
 
 #include "shoal/core/error.h"
 
@@ -65,8 +65,8 @@ c10::intrusive_ptr<C10dWork> C10dWork::all(What what,
                                            std::vector<c10::intrusive_ptr<C10dWork>> works) {
   if (works.empty()) return ended(std::move(what), nullptr);
   struct Rest {
-    std::atomic<std::size_t> left;
-    std::mutex mutex;  // guards error
+    std::mutex mutex;  // guards everything below
+    std::size_t left = 0;
     std::exception_ptr error;
   };
   const auto ticket = new_ticket("a list of operations");
@@ -77,11 +77,11 @@ c10::intrusive_ptr<C10dWork> C10dWork::all(What what,
   whole->finish_with_handle();
   for (const auto& work : works) {
     work->handle_.then([rest, ticket, handle = work->handle_] {
-      {
-        const std::lock_guard lock(rest->mutex);
-        if (!rest->error) rest->error = handle.error();
-      }
-      if (--rest->left == 0) ticket->end(rest->error);
+      std::unique_lock lock(rest->mutex);
+      if (!rest->error) rest->error = handle.error();
+      if (--rest->left != 0) return;
+      lock.unlock();
+      ticket->end(rest->error);
     });
   }
   return whole;

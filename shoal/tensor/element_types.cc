@@ -7,7 +7,7 @@
 
 namespace shoal {
 
-ElementType element_type(at::ScalarType type) {
+std::optional<ElementType> known_element_type(at::ScalarType type) {
   // LibTorch has some forty types, so this switch has a default, unlike those over our own enums.
   switch (type) {
     case at::kFloat:
@@ -31,8 +31,12 @@ ElementType element_type(at::ScalarType type) {
     case at::kBool:
       return ElementType::boolean;
     default:
-      break;
+      return std::nullopt;
   }
+}
+
+ElementType element_type(at::ScalarType type) {
+  if (const auto known = known_element_type(type)) return *known;
   throw InvalidInput(
       fmt::format("tensors of type {} are not supported: convert to a real or integer type first",
                   c10::toString(type)));

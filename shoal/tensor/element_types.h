@@ -3,11 +3,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "shoal/comm/group.h"
 #include "shoal/core/element_type.h"
 
 namespace shoal {
 
+std::optional<ElementType> known_element_type(at::ScalarType type);
 ElementType element_type(at::ScalarType type);  // InvalidInput for types that shoal does not carry
 at::ScalarType scalar_type(ElementType type);
 

@@ -1,21 +1,13 @@
 #include "shoal/train/run_figures.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
+#include "shoal/core/statistics.h"
 #include "shoal/train/batch_feed.h"
 
 namespace shoal {
 namespace {
-
-double quantile(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const auto at =
-      static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())) - 1);
-  return values[std::min(at, values.size() - 1)];
-}
 
 Deadline collective_deadline(const World& world) {
   return Deadline::after_seconds(world.options().collective_seconds);

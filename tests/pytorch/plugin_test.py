@@ -156,6 +156,15 @@ def check_killed_rank_is_named():
         assert code == 1 and "DistBackendError: rank 1 " in errors, errors[-3000:]
 
 
+def check_unknown_engine_is_refused():
+    os.environ["SHOAL_ENGINE"] = "pigeon"
+    with tempfile.TemporaryDirectory() as folder:
+        [(errors, code)] = launch("ddp", "shoal", folder, 1)
+    del os.environ["SHOAL_ENGINE"]
+    print(errors.strip().splitlines()[-1])
+    assert code == 1 and "ValueError" in errors and '"shm", "tcp"' in errors, errors[-3000:]
+
+
 def main():
     if not (PACKAGE / "shoal").is_dir() or not PYTHON.exists():
         print("skipped: the Python package is not built")
@@ -164,6 +173,7 @@ def main():
         check_same_as_gloo(part, 2)
     check_same_as_gloo("ddp", 3)
     check_killed_rank_is_named()
+    check_unknown_engine_is_refused()
 
 
 if __name__ == "__main__":
