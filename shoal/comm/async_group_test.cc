@@ -68,11 +68,28 @@ TEST_P(AsyncGroupTest, GoesOnWithoutAWait) {
     std::atomic<int> calls{0};
     handle.then([&] { ++calls; });
     while (!handle.over()) std::this_thread::yield();
-    while (calls == 0) std::this_thread::yield();
+    EXPECT_EQ(calls, 1);
     handle.then([&] { ++calls; });
     EXPECT_EQ(calls, 2);
     EXPECT_EQ(data.back(), 2.0F);
     handle.wait();
+  });
+}
+
+TEST_P(AsyncGroupTest, WhoWaitsHearsAfterThoseWhoAskedToBeCalled) {
+  with_async(2, [](AsyncGroup& group) {
+    // So the other rank's operation is still under way when it asks.
+    if (group.rank() == 1) std::this_thread::sleep_for(milliseconds(20));
+    std::vector<float> data(10, 1.0F);
+    const Handle handle = start_sum(group, data);
+    std::atomic<bool> called{false};
+    handle.then([&] {
+      std::this_thread::sleep_for(milliseconds(20));
+      called = true;
+    });
+    // Not patient enough to carry the operation out, so the group's thread does.
+    handle.wait(Deadline::after(std::chrono::seconds(60)));
+    EXPECT_TRUE(called);
   });
 }
 

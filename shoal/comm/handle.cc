@@ -20,16 +20,20 @@ void Ticket::end(std::exception_ptr error, int source) {
   std::vector<std::function<void()>> calls;
   {
     const std::lock_guard lock(mutex_);
-    if (over_) return;
-    over_ = true;
-    // Before anybody hears of it: who waited for the last one may destroy the group then.
-    if (terms_.open) terms_.open->fetch_sub(1);
+    if (decided_) return;
+    decided_ = true;
     error_ = std::move(error);
     source_ = source;
     calls.swap(then_);
   }
-  ended_.notify_all();
   for (const auto& call : calls) call();
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+    // Before anybody hears of it: who waited for the last one may destroy the group then.
+    if (terms_.open) terms_.open->fetch_sub(1);
+  }
+  ended_.notify_all();
 }
 
 Handle::State Handle::state() const {
@@ -83,7 +87,7 @@ void Handle::wait(Deadline deadline) const {
 void Handle::then(std::function<void()> call) const {
   {
     const std::lock_guard lock(ticket_->mutex_);
-    if (!ticket_->over_) {
+    if (!ticket_->decided_) {
       ticket_->then_.push_back(std::move(call));
       return;
     }

@@ -43,6 +43,7 @@ class Ticket {
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable ended_;
   bool running_ = false;
+  bool decided_ = false;  // how it ends is known; then_ is being called
   bool over_ = false;
   std::exception_ptr error_;
   int source_ = -1;
@@ -65,8 +66,9 @@ class Handle {
   // Returns when it is done; throws what it failed with. With a `deadline` earlier than the
   // operation's own, throws TimedOut when that passes; the operation goes on.
   void wait(Deadline deadline = Deadline::never()) const;
-  // Calls `call` once it is over, in the thread that ends it; at once when it is over already.
-  // `call` must not throw.
+  // Calls `call` once it has ended, in the thread that ends it and before anybody who waits hears
+  // of it; at once when it has ended already. `call` must not throw, nor wait for this operation;
+  // error() and source() are there for it.
   void then(std::function<void()> call) const;
 
  private:

@@ -36,7 +36,11 @@ def run(kind, world, detail):
     lines = done.stdout.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
         raise SystemExit(f"pass {kind}, world {world}: no result\n{done.stderr[-3000:]}")
-    return json.loads(lines[-1]), time.monotonic() - begun
+    outcomes = json.loads(lines[-1])
+    if any(case["outcome"] == "failed" and name not in IMPOSSIBLE
+           for name, case in outcomes.items()):
+        print(done.stderr[-20000:], file=sys.stderr)  # what each rank said
+    return outcomes, time.monotonic() - begun
 
 
 def report(world, detail):
