@@ -13,10 +13,10 @@ namespace shoal {
 namespace {
 
 constexpr std::string_view kStepPrefix = "step-";
-constexpr int kTypes = static_cast<int>(ElementType::boolean) + 1;
+constexpr int kTypeCount = static_cast<int>(ElementType::boolean) + 1;
 
 ElementType type_named(const std::string& name, const std::string& source) {
-  for (int i = 0; i < kTypes; ++i) {
+  for (int i = 0; i < kTypeCount; ++i) {
     if (name_of(static_cast<ElementType>(i)) == name) return static_cast<ElementType>(i);
   }
   throw Corrupt(fmt::format("{} names the unknown type '{}'", source, name), source);

@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the format's own limit
 static_assert(std::endian::native == std::endian::little, "tensors are written as they lie");
 
-constexpr std::array kTypes{
+constexpr std::array kTypeNames{
     std::pair{"F32", ElementType::float32}, std::pair{"F64", ElementType::float64},
     std::pair{"F16", ElementType::float16}, std::pair{"BF16", ElementType::bfloat16},
     std::pair{"I8", ElementType::int8},     std::pair{"I16", ElementType::int16},
@@ -27,14 +27,14 @@ constexpr std::array kTypes{
     std::pair{"U8", ElementType::uint8},    std::pair{"BOOL", ElementType::boolean}};
 
 std::string type_name(ElementType type) {
-  for (const auto& [name, known] : kTypes) {
+  for (const auto& [name, known] : kTypeNames) {
     if (known == type) return name;
   }
   return "?";
 }
 
 std::optional<ElementType> type_of(const std::string& name) {
-  for (const auto& [known, type] : kTypes) {
+  for (const auto& [known, type] : kTypeNames) {
     if (known == name) return type;
   }
   return std::nullopt;

@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr char kSecret[] = "of these processes";
+constexpr char kJobSecret[] = "of these processes";
 
 // Forked processes; those that still live are killed in the end.
 class Processes {
@@ -81,7 +81,7 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
   // The store has a process of its own, so that this one stays without threads and can fork.
   ProcessWorld() {
     processes_.start([this] {
-      const auto server = serve_store("127.0.0.1", 0, kSecret);
+      const auto server = serve_store("127.0.0.1", 0, kJobSecret);
       port_.put(server->port());
       pause();
       return 0;
@@ -94,7 +94,7 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
       const Watchdog watchdog("rank " + std::to_string(rank), seconds(60));
       CommOptions options;
       options.engine = GetParam();
-      const auto store = connect_store("127.0.0.1", served_at_, kSecret, soon());
+      const auto store = connect_store("127.0.0.1", served_at_, kJobSecret, soon());
       const auto world = join_world(store, {.rank = rank, .size = size}, options, soon());
       return body(*world);
     });

@@ -7,12 +7,7 @@
 #include <algorithm>
 
 namespace shoal {
-namespace {
-
-using std::chrono::milliseconds;
-constexpr milliseconds kLookAround{250};
-
-}  // namespace
+namespace {}  // namespace
 
 TcpLinks::TcpLinks(TcpStanding& standing)
     : standing_(standing), rank_(standing.spec().rank), patience_(standing.spec().patience) {
@@ -175,8 +170,7 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round) {
     if (!link.out.empty()) events |= POLLOUT;
     if (events != 0) entries_.push_back({link.fd, events, 0});
   }
-  const auto limit = std::min(round.deadline.left(), kLookAround);
-  const int ready = poll(entries_.data(), entries_.size(), static_cast<int>(limit.count()));
+  const int ready = poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline));
   if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed()) {
     const auto left = [&](int peer) {
       const Link& link = links_[peer];

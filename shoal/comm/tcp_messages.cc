@@ -10,8 +10,6 @@
 namespace shoal {
 namespace {
 
-using std::chrono::milliseconds;
-constexpr milliseconds kLookAround{250};
 constexpr std::size_t kFrameBytes = std::size_t{256} << 10;
 
 // Type and number of elements of a message, in the header's `call`.
@@ -243,8 +241,7 @@ void TcpMessages::wait(int fd, short events, bool watch_all, const Message& mess
     ready = poll(entries.data(), entries.size(), 0);
   } while (ready == 0 && patience.try_again());
   if (ready == 0) {
-    const auto limit = std::min(message.deadline.left(), kLookAround);
-    ready = poll(entries.data(), entries.size(), static_cast<int>(limit.count()));
+    ready = poll(entries.data(), entries.size(), standing_.longest_sleep(message.deadline));
   }
   const bool someone_else =
       std::any_of(entries.begin() + 2, entries.end(),

@@ -77,6 +77,11 @@ void TcpStanding::fail_without(const Place& place, int peer, const FrameHeader& 
   fail_connection(place, peer, "has left the group, having given this rank up,");
 }
 
+int TcpStanding::longest_sleep(Deadline deadline) const {
+  constexpr std::chrono::milliseconds kLookAround{250};
+  return static_cast<int>(std::min(deadline.left(), kLookAround).count());
+}
+
 bool SocketPatience::try_again() {
   const auto now = Deadline::Clock::now();
   if (!waiting_) {

@@ -49,6 +49,8 @@ class TcpStanding {
   // sent before; one that fails does not wait for those who may be the reason.
   Deadline farewell_deadline() const;
 
+  // In milliseconds: how long a wait may sleep before it has to look around.
+  int longest_sleep(Deadline deadline) const;
   // What a wait asks the caller about the other ranks.
   struct Others {
     std::function<std::vector<int>()> absent;  // who has not come

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 #include <set>
 
 #include "shoal/data/test_files.h"
@@ -18,14 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 using testing::StartsWith;
-
-Batch read_all(const Dataset& data) {
-  std::vector<std::int64_t> ids(static_cast<std::size_t>(data.size()));
-  std::iota(ids.begin(), ids.end(), 0);
-  Batch batch;
-  data.read(ids, batch);
-  return batch;
-}
 
 std::string mnist_like(std::uint32_t count, std::uint32_t height = 2) {
   return idx_header(0x08, {count, height, 2}) + counting(count * height * 2);

@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
+
+#include "shoal/data/test_files.h"
 
 namespace shoal {
 namespace {
@@ -19,14 +20,6 @@ RandomDatasetOptions classes_of(std::int64_t classes, std::string part = "train"
           .size = 600,
           .sample_shape = {1, 4, 5},
           .classes = classes};
-}
-
-Batch read_all(const Dataset& data) {
-  std::vector<std::int64_t> ids(static_cast<std::size_t>(data.size()));
-  std::iota(ids.begin(), ids.end(), 0);
-  Batch batch;
-  data.read(ids, batch);
-  return batch;
 }
 
 TEST(RandomDataset, DependsOnSeedPartAndNumberOnly) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "shoal/core/error.h"
+#include "shoal/data/dataset.h"
 
 namespace shoal {
 
@@ -43,6 +45,15 @@ class TempFolder {
  private:
   std::filesystem::path path_;
 };
+
+// All samples of a set, in its order.
+inline Batch read_all(const Dataset& data) {
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(data.size()));
+  std::iota(ids.begin(), ids.end(), 0);
+  Batch batch;
+  data.read(ids, batch);
+  return batch;
+}
 
 // One gzip member.
 inline std::string gzip(std::string_view content) {

@@ -17,7 +17,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kLongest = 4096;
+constexpr std::size_t kLongestFile = 4096;
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const std::string& why) {
   throw InvalidInput(fmt::format("rendezvous file {}: {}", file.string(), why));
@@ -52,7 +52,7 @@ std::optional<Rendezvous> read_rendezvous(const std::filesystem::path& file) {
       !S_ISREG(facts.st_mode)) {
     refuse(file, "it is not a file that only this user can read: remove it");
   }
-  std::string text(kLongest, '\0');
+  std::string text(kLongestFile, '\0');
   const ssize_t got = ::read(in.get(), text.data(), text.size());
   if (got < 0) refuse(file, std::strerror(errno));
   text.resize(static_cast<std::size_t>(got));

@@ -18,7 +18,7 @@ namespace shoal {
 namespace {
 
 constexpr std::size_t kShortest = 16;
-constexpr std::size_t kLongest = 4096;
+constexpr std::size_t kLongestSecret = 4096;
 
 [[noreturn]] void fail(const std::string& what) {
   throw Error(fmt::format("{}: {}", what, std::strerror(errno)));
@@ -63,7 +63,7 @@ std::string read_secret_file(const std::filesystem::path& path) {
     throw InvalidInput(fmt::format("secret file {} can be read by other users: run chmod 600 {}",
                                    path.string(), path.string()));
   }
-  std::string text(kLongest + 1, '\0');
+  std::string text(kLongestSecret + 1, '\0');
   std::size_t have = 0;
   while (have < text.size()) {
     const ssize_t got = ::read(file.get(), text.data() + have, text.size() - have);
@@ -76,9 +76,9 @@ std::string read_secret_file(const std::filesystem::path& path) {
   }
   text.resize(have);
   const std::string secret = trimmed(text);
-  if (secret.size() < kShortest || text.size() > kLongest) {
+  if (secret.size() < kShortest || text.size() > kLongestSecret) {
     throw InvalidInput(fmt::format("secret file {} holds {} characters: give {} to {}",
-                                   path.string(), secret.size(), kShortest, kLongest));
+                                   path.string(), secret.size(), kShortest, kLongestSecret));
   }
   return secret;
 }
@@ -94,7 +94,7 @@ OwnedFd secret_in_memory(const std::string& secret) {
 }
 
 std::string read_secret_fd(int fd) {
-  std::string text(kLongest, '\0');
+  std::string text(kLongestSecret, '\0');
   // At a fixed offset: programs that inherit the descriptor share its position.
   const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
   if (got <= 0) {

@@ -11,10 +11,6 @@
 namespace shoal {
 namespace {
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
 std::string lacks_axis(const std::string& dim, const std::string& axis, const Mesh& mesh) {
   std::vector<std::string> known;
   for (const auto& [name, size] : mesh.axes()) known.push_back(name);
@@ -100,7 +96,7 @@ std::vector<std::string> Layout::gradient_axes(const std::vector<std::string>& p
                                                const Mesh& mesh) const {
   std::set<std::string> summed;
   for (const std::string& dim : activation_dims) {
-    if (contains(parameter_dims, dim)) continue;
+    if (std::ranges::find(parameter_dims, dim) != parameter_dims.end()) continue;
     for (const std::string& axis : axes_of(dim, mesh)) summed.insert(axis);
   }
   std::vector<std::string> in_mesh_order;

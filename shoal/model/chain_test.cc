@@ -18,15 +18,6 @@ Chain chain_of(const nlohmann::json& layers, const Shape& input) {
   return Chain(layer_list(layers, input).blocks, LossKind::cross_entropy);
 }
 
-std::vector<std::string> names_of(const Chain& chain, int index) {
-  std::vector<std::string> names;
-  const auto block = chain.build(index, 0, at::kFloat);
-  for (const auto& item : named_tensors(chain.blocks()[index].name, *block)) {
-    names.push_back(item.name + (item.is_buffer ? " (buffer)" : ""));
-  }
-  return names;
-}
-
 TEST(Activations, NameWhatThereIs) {
   Activations two;
   two.add("ids", at::zeros({1}));
@@ -40,11 +31,11 @@ TEST(Activations, NameWhatThereIs) {
 TEST(Chain, NamesTensorsByBlockAndLayer) {
   const Chain chain =
       chain_of({{{"linear", 4}}, {{{"linear", 4}}, "relu", {{"linear", 3}}}, "batch_norm"}, {5});
-  EXPECT_THAT(names_of(chain, 0), ElementsAre("0.linear.bias", "0.linear.weight"));
-  EXPECT_THAT(names_of(chain, 1),
+  EXPECT_THAT(testing::names_of(chain, 0), ElementsAre("0.linear.bias", "0.linear.weight"));
+  EXPECT_THAT(testing::names_of(chain, 1),
               ElementsAre("1.linear.linear.bias", "1.linear.linear.weight",
                           "1.linear.linear_2.bias", "1.linear.linear_2.weight"));
-  EXPECT_THAT(names_of(chain, 2),
+  EXPECT_THAT(testing::names_of(chain, 2),
               ElementsAre("2.batch_norm.bias", "2.batch_norm.running_mean (buffer)",
                           "2.batch_norm.running_var (buffer)", "2.batch_norm.weight"));
 }

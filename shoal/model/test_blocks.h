@@ -36,6 +36,16 @@ inline at::Tensor run(Block& block, const at::Tensor& x, ForwardMode mode = Forw
   return block.forward(Activations(x), samples.context).only();
 }
 
+// The names of a block's tensors; those of buffers are marked.
+inline std::vector<std::string> names_of(const Chain& chain, int index) {
+  std::vector<std::string> names;
+  const auto block = chain.build(index, 0, at::kFloat);
+  for (const auto& item : named_tensors(chain.blocks()[index].name, *block)) {
+    names.push_back(item.name + (item.is_buffer ? " (buffer)" : ""));
+  }
+  return names;
+}
+
 inline at::Tensor tensor_of(const Block& block, const std::string& name) {
   for (const auto& item : named_tensors("b", block)) {
     if (item.name == "b." + name) return item.tensor;

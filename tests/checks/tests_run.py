@@ -17,9 +17,16 @@ TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+),\s
                   re.MULTILINE)
 
 
+INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
+
+
 def compiled_files(build):
+    """What the compiler is given, and what the files that CMake makes of several ones include."""
     commands = json.loads((build / "compile_commands.json").read_text())
-    return {pathlib.Path(command["directory"], command["file"]).resolve() for command in commands}
+    files = {pathlib.Path(command["directory"], command["file"]).resolve() for command in commands}
+    for several in [file for file in files if file.parent.name == "Unity"]:
+        files |= {pathlib.Path(name).resolve() for name in INCLUDE.findall(several.read_text())}
+    return files
 
 
 def ctest_names(build, ctest):
