@@ -12,7 +12,7 @@ SCENARIOS = 1000
 program = Path(SHOAL).parent / "shoal_comm_test"
 run = subprocess.run([program, "--gtest_filter=InjectedFaults.*"], text=True, timeout=WATCHDOG,
                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                     env=environment(SHOAL_FAULT_SCENARIOS=SCENARIOS,
+                     env=environment(SHOAL_FAULT_SCENARIOS=SCENARIOS, SHOAL_FAULT_LIMIT_MS=1000,
                                      SHOAL_FAULT_SEED=os.environ.get("SHOAL_FAULT_SEED", 1)))
 print(run.stdout)
 tallies = re.findall(r"^(\w+), ([\w ]+?) +(\d+) scenarios, +(\d+) struck, +(\d+) ended in an error",
