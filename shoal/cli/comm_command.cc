@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iostream>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "shoal/cli/comm_names.h"
@@ -13,6 +15,7 @@
 #include "shoal/comm/try_group.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
+#include "shoal/core/file.h"
 #include "shoal/program/number_text.h"
 
 namespace shoal {
@@ -39,6 +42,29 @@ void print_schedule(const Schedule& schedule, std::int64_t elements) {
     std::cout << fmt::format("rank {} sends {}{}\n", rank,
                              human_bytes(counts.sent[rank] * kFloat32), links);
   }
+}
+
+nlohmann::json to_json(const Schedule& schedule, std::int64_t elements) {
+  const ScheduleCounts counts = count(schedule, elements);
+  nlohmann::json json = {
+      {"algorithm", schedule.algorithm}, {"ranks", schedule.size},    {"elements", elements},
+      {"element_type", "float32"},       {"chunks", schedule.chunks}, {"steps", counts.steps},
+      {"bytes", counts.total * kFloat32}};
+  for (int rank = 0; rank < schedule.size; ++rank) {
+    json["bytes_from_rank"].push_back(counts.sent[rank] * kFloat32);
+  }
+  json["transfers"] = nlohmann::json::array();
+  for (const Transfer& transfer : schedule.transfers) {
+    json["transfers"].push_back(
+        {{"step", transfer.step},
+         {"from", transfer.from},
+         {"to", transfer.to},
+         {"first_chunk", transfer.first},
+         {"chunks", transfer.chunks},
+         {"effect", transfer.effect == Transfer::Effect::add ? "add" : "replace"},
+         {"bytes", elements_of(schedule, transfer, elements) * kFloat32}});
+  }
+  return json;
 }
 
 // The ranks are threads, whatever the engine. Returns how many results were wrong.
@@ -99,8 +125,14 @@ int comm_plan_command(const CommPlanArguments& arguments) {
     if (arguments.elements < 0) {
       throw InvalidInput(fmt::format("--elements {}: give 0 or more", arguments.elements));
     }
+    std::optional<AtomicFile> json;
+    if (!arguments.json.empty()) json.emplace(arguments.json);
     const Schedule schedule = schedule_of(algorithm, arguments.ranks);
     print_schedule(schedule, arguments.elements);
+    if (json) {
+      json->write(to_json(schedule, arguments.elements).dump(2) + "\n");
+      json->commit();
+    }
     const std::string problem = problem_of(schedule);
     if (problem.empty()) return kOk;
     std::cerr << "error: this is no all-reduce: " << problem << std::endl;

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
 namespace shoal {
 
 std::string rank_list(const std::vector<int>& ranks) {
@@ -36,10 +40,23 @@ PeerLost peer_gone(const Place& place, int rank, const std::string& how) {
 InvalidInput calls_differ(const Place& place, const std::vector<std::uint64_t>& calls) {
   std::string text = fmt::format(
       "the ranks' calls for operation #{} of group {} differ:", place.number, place.group);
+  std::vector<std::pair<std::uint64_t, std::vector<int>>> ranks_of_call;  // in order of first rank
   for (std::size_t rank = 0; rank < calls.size(); ++rank) {
-    text += fmt::format("{} rank {} {}", rank == 0 ? "" : ",", rank,
-                        calls[rank] == 0 ? std::string("has not called yet")
-                                         : "called " + Call::unpacked(calls[rank]).text());
+    const auto same = std::find_if(ranks_of_call.begin(), ranks_of_call.end(),
+                                   [&](const auto& entry) { return entry.first == calls[rank]; });
+    const auto place = same != ranks_of_call.end()
+                           ? same
+                           : ranks_of_call.insert(same, {calls[rank], std::vector<int>{}});
+    place->second.push_back(static_cast<int>(rank));
+  }
+  std::string_view separator = " ";
+  for (const auto& [call, ranks] : ranks_of_call) {
+    const std::string_view verb = ranks.size() == 1 ? "has" : "have";
+    text += separator;
+    text += rank_list(ranks);
+    text += call == 0 ? fmt::format(" {} not been heard yet", verb)
+                      : " called " + Call::unpacked(call).text();
+    separator = ", ";
   }
   return InvalidInput(std::move(text));
 }

@@ -28,7 +28,8 @@ struct Place {
 TimedOut not_joined(const Place& place, const std::vector<int>& absent,
                     const std::vector<int>& present, std::chrono::milliseconds waited);
 PeerLost peer_gone(const Place& place, int rank, const std::string& how);
-// calls[r] is what rank r called, 0 where that is unknown.
+// calls[r] is what rank r called, 0 where nothing has come from it. Ranks that called the same
+// stand together.
 InvalidInput calls_differ(const Place& place, const std::vector<std::uint64_t>& calls);
 Cancelled aborted(const Place& place);
 

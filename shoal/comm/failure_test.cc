@@ -28,7 +28,11 @@ TEST(Failure, NamesWhatEachRankCalled) {
   EXPECT_STREQ(calls_differ(kPlace, {a.packed(), b.packed(), 0}).what(),
                "the ranks' calls for operation #182 of group data differ: rank 0 called "
                "all_reduce(max, 7 x bfloat16), rank 1 called broadcast(9 x int8, root 3), rank 2 "
-               "has not called yet");
+               "has not been heard yet");
+  EXPECT_STREQ(calls_differ(kPlace, {0, a.packed(), 0, b.packed(), a.packed()}).what(),
+               "the ranks' calls for operation #182 of group data differ: ranks 0 and 2 have not "
+               "been heard yet, ranks 1 and 4 called all_reduce(max, 7 x bfloat16), rank 3 called "
+               "broadcast(9 x int8, root 3)");
 }
 
 TEST(Failure, PackedCallsAreEqualExactlyWhenTheCallsAre) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <list>
 #include <sstream>
+#include <thread>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/forming.h"
@@ -23,6 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 constexpr int kChannels = 2;  // collectives, messages
 constexpr std::chrono::seconds kHandshake{10};
+constexpr std::size_t kMostStrangers = 64;  // at a time
 
 struct Offer {
   std::string secret;  // of the first rank only
@@ -133,18 +135,35 @@ class TcpGroupForms final : public FormsGroup {
 
   Socket connect(int peer, int channel, const Offer& theirs, Deadline deadline) const {
     const std::uint64_t who = static_cast<std::uint64_t>(forming_.rank * kChannels + channel);
-    std::string failures;
-    for (const std::string& address : ways_to(peer, theirs)) {
-      const Deadline attempt = Deadline::after(std::min<milliseconds>(deadline.left(), kHandshake));
-      std::string why = "it is not one of this job";
-      Socket socket = connect_tcp(address, theirs.port, attempt, why);
-      if (socket && ask_admission(socket, secret_, who, deadline) == Admission::admitted) {
-        return socket;
+    milliseconds pause{10};
+    for (;;) {
+      std::string failures;
+      bool turned_away = false;
+      for (const std::string& address : ways_to(peer, theirs)) {
+        const Deadline attempt =
+            Deadline::after(std::min<milliseconds>(deadline.left(), kHandshake));
+        std::string why = "it is not one of this job";
+        Socket socket = connect_tcp(address, theirs.port, attempt, why);
+        if (socket) {
+          const Admission admission = ask_admission(socket, secret_, who, deadline);
+          if (admission == Admission::admitted) return socket;
+          if (admission == Admission::gone) {
+            turned_away = true;
+            why = "it closed the connection";
+          }
+        }
+        failures += fmt::format("{}{} port {}: {}", failures.empty() ? "" : "; ", address,
+                                theirs.port, why);
       }
-      failures +=
-          fmt::format("{}{} port {}: {}", failures.empty() ? "" : "; ", address, theirs.port, why);
+      check_alive();
+      if (!turned_away || deadline.passed()) throw_unreachable(peer, failures);
+      // A crowd of strangers may have pushed us out.
+      std::this_thread::sleep_for(std::min(pause, deadline.left()));
+      pause = std::min(pause * 2, milliseconds(200));
     }
-    check_alive();
+  }
+
+  [[noreturn]] void throw_unreachable(int peer, const std::string& failures) const {
     throw PeerLost(fmt::format("rank {} cannot connect to rank {} of group {} ({}); open the way "
                                "or set comm.interface_address to an address that leads there",
                                forming_.rank, peer, forming_.name, failures),
@@ -179,6 +198,10 @@ class TcpGroupForms final : public FormsGroup {
         visitors.erase(here);
       }
       while (Socket socket = accept_tcp(listener_)) {
+        // Members are admitted within milliseconds, so the oldest is hardly one.
+        if (visitors.size() >= kMostStrangers + static_cast<std::size_t>(missing)) {
+          visitors.pop_front();
+        }
         visitors.emplace_back(std::move(socket), secret_);
         const std::string& greeting = visitors.back().keeper.greeting();
         if (!write_all(visitors.back().socket, greeting.data(), greeting.size(),

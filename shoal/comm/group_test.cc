@@ -270,12 +270,9 @@ TEST_P(EveryEngine, SizesThatDoNotFitAreNamed) {
       group.gather(in, out, 0, soon());
       ASSERT_NE(group.rank(), 0);
     } catch (const InvalidInput& error) {
-      ASSERT_EQ(group.rank(), 0);
       EXPECT_STREQ(error.what(),
                    "gather #1 of group all: rank 2 gives 5 x float32, but rank 0 expects 6: name "
                    "the same size on both");
-    } catch (const PeerLost&) {
-      ASSERT_NE(group.rank(), 0);
     }
   });
 }

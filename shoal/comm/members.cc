@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/in_process.h"
@@ -162,19 +163,34 @@ std::vector<int> Members::dead(const std::vector<int>& ranks) const {
 }
 
 void Members::check_alive(const std::vector<int>& ranks, const std::string& what) const {
-  const std::vector<int> ended = dead(ranks);
-  if (!ended.empty()) {
-    throw PeerLost(fmt::format("{} has died while the others wait for {}", rank_list(ended), what),
-                   ended);
+  Gone gone = gone_of(ranks);
+  if (gone.died.empty() && !gone.left.empty()) {
+    // One that found out about a death has left at once: the death may be just coming to us.
+    std::this_thread::sleep_for(slice() / 2);
+    gone = gone_of(ranks);
   }
-  for (std::size_t place = 0; place < ranks.size(); ++place) {
+  const std::vector<int>& lost = gone.died.empty() ? gone.left : gone.died;
+  if (lost.empty()) return;
+  throw PeerLost(
+      fmt::format("{} {} {} while the others wait for {}", rank_list(lost),
+                  lost.size() == 1 ? "has" : "have", gone.died.empty() ? "left" : "died", what),
+      lost);
+}
+
+Members::Gone Members::gone_of(const std::vector<int>& ranks) const {
+  const std::vector<int> ended = dead(ranks);
+  Gone gone;
+  for (int place = 0; place < static_cast<int>(ranks.size()); ++place) {
     if (ranks[place] == me_.rank) continue;
-    const auto gone = store_->look(gone_key(ranks[place]), Deadline::after(slice() * 4));
-    if (gone && !gone->empty()) {
-      throw PeerLost(fmt::format("rank {} has {} while the others wait for {}", place, *gone, what),
-                     {static_cast<int>(place)});
+    const auto word = store_->look(gone_key(ranks[place]), Deadline::after(slice() * 4));
+    if (word == "left") {
+      gone.left.push_back(place);
+    } else if ((word && !word->empty()) ||
+               std::find(ended.begin(), ended.end(), place) != ended.end()) {
+      gone.died.push_back(place);
     }
   }
+  return gone;
 }
 
 // A quarter of the time within which a death has to be noticed.

@@ -54,6 +54,12 @@ class Members {
   void check_alive(const std::vector<int>& ranks, const std::string& what) const;
 
  private:
+  // By place in `ranks`.
+  struct Gone {
+    std::vector<int> died;
+    std::vector<int> left;
+  };
+  Gone gone_of(const std::vector<int>& ranks) const;
   void announce(Deadline deadline);
   void meet(Deadline deadline);
   void find_hosts(Deadline deadline);

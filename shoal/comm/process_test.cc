@@ -1,13 +1,8 @@
 // Workers as processes: they meet over the TCP store, and some of them are killed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstring>
-#include <filesystem>
-
+#include "shoal/comm/test_processes.h"
 #include "shoal/comm/test_worlds.h"
 #include "shoal/core/error.h"
 
@@ -18,63 +13,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr char kJobSecret[] = "of these processes";
-
-// Forked processes; those that still live are killed in the end.
-class Processes {
- public:
-  ~Processes() {
-    for (const pid_t process : running_) {
-      kill(process, SIGKILL);
-      waitpid(process, nullptr, 0);
-    }
-  }
-  // Runs `body` in a process of its own, which ends with the value it returns.
-  pid_t start(const std::function<int()>& body) {
-    const pid_t process = fork();
-    if (process == 0) {
-      int code = 99;
-      try {
-        code = body();
-      } catch (const std::exception& error) {
-        std::fprintf(stderr, "process: %s\n", error.what());
-      }
-      std::fflush(nullptr);
-      _exit(code);
-    }
-    running_.push_back(process);
-    return process;
-  }
-  // The exit code, or minus the signal.
-  int end_of(pid_t process) {
-    int status = 0;
-    waitpid(process, &status, 0);
-    std::erase(running_, process);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  std::vector<pid_t> running_;
-};
-
-// Reads or writes one number through a pipe.
-struct Pipe {
-  Pipe() {
-    if (pipe(ends) != 0) std::abort();
-  }
-  ~Pipe() {
-    close(ends[0]);
-    close(ends[1]);
-  }
-  void put(int number) const {
-    if (write(ends[1], &number, sizeof number) != sizeof number) std::abort();
-  }
-  int take() const {
-    int number = -1;
-    if (read(ends[0], &number, sizeof number) != sizeof number) return -1;
-    return number;
-  }
-  int ends[2];
-};
 
 class ProcessWorld : public testing::TestWithParam<Engine> {
  protected:
@@ -190,6 +128,37 @@ TEST_P(ProcessWorld, SurvivorsWaitingInAChainNameTheDeadRank) {
   for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
 }
 
+// A rank that is silent is not told from one that waits by those who wait for it in turn.
+TEST_P(ProcessWorld, SurvivorsWaitingInAChainNameTheRankThatStopped) {
+  const Pipe started;
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 4; ++rank) {
+    ranks.push_back(start_rank(rank, 4, [&](World& world) {
+      const auto group = world.form_group("all", {0, 1, 2, 3}, soon());
+      group->barrier(soon());
+      started.put(0);
+      if (world.rank() == 3) {
+        pause();
+        return 0;
+      }
+      std::int32_t value = 0;
+      const Deadline deadline = Deadline::after(seconds(2));
+      try {
+        // Some wait for a message, one in an operation of all.
+        if (world.rank() == 1) group->barrier(deadline);
+        group->receive(buffer(std::span(&value, 1)), world.rank() + 1, deadline);
+      } catch (const TimedOut& error) {
+        if (error.missing == std::vector<int>{3}) return 42;
+        std::fprintf(stderr, "rank %d names wrongly: %s\n", world.rank(), error.what());
+      }
+      return 1;
+    }));
+  }
+  for (int rank = 0; rank < 4; ++rank) started.take();
+  kill(ranks[3], SIGSTOP);
+  for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
+}
+
 TEST_P(ProcessWorld, ADeathIsNoticedWhileAGroupIsFormed) {
   const Pipe joined;
   std::vector<pid_t> ranks;
@@ -241,15 +210,6 @@ TEST_P(ProcessWorld, ARankMayEndWhileOthersStillExchange) {
   ended.put(0);
   EXPECT_EQ(processes_.end_of(ranks[1]), 0);
   EXPECT_EQ(processes_.end_of(ranks[0]), 0);
-}
-
-std::vector<std::string> files_in(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    names.push_back(entry.path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 TEST_P(ProcessWorld, NothingStaysOpenOrBehind) {

@@ -43,10 +43,16 @@ static_assert(sizeof(StepLine) == 64);
 struct alignas(128) RankState {
   StepLine steps[2];
   alignas(64) Flag done;  // chunks that this rank has finished with
-  // Rarely written, rarely read.
+  // Rarely written, rarely read. What lies below `ending` is written before it.
+  static constexpr std::size_t kReasonBytes = 1000;
   alignas(64) std::atomic<std::uint32_t> ending{0};  // Ending
   std::atomic<std::int32_t> blamed{-1};              // the rank because of which
   std::atomic<std::int32_t> joined{0};
+  // For whom this rank waits (a RankSet), while it sleeps; renewed at each look around.
+  std::atomic<std::uint64_t> awaited[2] = {0, 0};
+  std::atomic<std::int64_t> looked_around_ms{0};  // by the clock of the host; 0: never
+  std::uint32_t reason_bytes = 0;
+  char reason[kReasonBytes];  // what the rank's own error says, where others are to say the same
 };
 
 // One direction between two ranks: a ring of bytes, written by one and read by the other. Positions

@@ -123,7 +123,7 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
   return x ^ (x >> 31);
 }
 
-using Held = std::vector<std::vector<double>>;  // by rank
+using HeldValues = std::vector<std::vector<double>>;  // by rank
 
 struct Change {
   int rank;
@@ -133,7 +133,7 @@ struct Change {
 
 // What a step of a schedule changes of one chunk on one rank, from what was held before it.
 std::optional<Change> change(const Schedule& schedule, int step, int rank, int chunk,
-                             const Held& held, ElementType type, ReduceOp op) {
+                             const HeldValues& held, ElementType type, ReduceOp op) {
   std::vector<int> sources{rank};
   for (const Transfer& transfer : schedule.transfers) {
     if (transfer.step != step || transfer.to != rank || chunk < transfer.first ||
@@ -171,7 +171,7 @@ std::vector<std::byte> sample_input(ElementType type, std::size_t elements, int 
 
 std::vector<std::byte> serial_sum(const Schedule& schedule, ElementType type, ReduceOp op,
                                   std::size_t elements) {
-  Held held(static_cast<std::size_t>(schedule.size));
+  HeldValues held(static_cast<std::size_t>(schedule.size));
   for (int rank = 0; rank < schedule.size; ++rank) {
     const Bytes input = sample_input(type, elements, rank);
     for (std::size_t i = 0; i < elements; ++i) {

@@ -31,7 +31,7 @@ void SharedFrames::queue(int to, std::uint32_t number, Stretches payload) {
 std::size_t SharedFrames::run(FrameRun& run, const Doing& doing, Deadline deadline) {
   const int size = static_cast<int>(outgoing_.size());
   const std::size_t before = sent_;
-  unsigned idle = 0;
+  Idle idle;
   for (bool busy = true; busy;) {
     run.send_ready([&](int to, std::uint32_t number, Stretches payload) {
       queue(to, number, std::move(payload));
@@ -45,10 +45,10 @@ std::size_t SharedFrames::run(FrameRun& run, const Doing& doing, Deadline deadli
       busy |= is_busy(peer, run);
     }
     if (moved) {
-      idle = 0;
+      idle.rounds = 0;
       busy = true;  // what came may have made something ready
     } else if (busy) {
-      pause(idle++, run, doing, deadline);
+      pause(idle, run, doing, deadline);
     }
   }
   run.finish();
@@ -134,18 +134,39 @@ void SharedFrames::begin(int from, FrameRun& run) {
   incoming.begun = true;
 }
 
-void SharedFrames::pause(unsigned idle, const FrameRun& run, const Doing& doing,
-                         Deadline deadline) {
+// All with whom something is still to be exchanged, not only the one whose flag is slept on.
+class SharedFrames::Awaiting final : public Doing {
+ public:
+  Awaiting(const SharedFrames& frames, const FrameRun& run, const Doing& call)
+      : frames_(frames), run_(run), call_(call) {}
+  Place place() const override { return call_.place(); }
+  std::vector<int> absent() const override {
+    std::vector<int> ranks;
+    for (int peer = 0; peer < static_cast<int>(frames_.outgoing_.size()); ++peer) {
+      if (peer != frames_.spec_.rank && frames_.is_busy(peer, run_)) ranks.push_back(peer);
+    }
+    return ranks;
+  }
+  std::vector<std::uint64_t> differing_calls() const override { return call_.differing_calls(); }
+
+ private:
+  const SharedFrames& frames_;
+  const FrameRun& run_;
+  const Doing& call_;
+};
+
+void SharedFrames::pause(Idle& idle, const FrameRun& run, const Doing& doing, Deadline deadline) {
+  const Awaiting awaiting(*this, run, doing);
   const int size = static_cast<int>(outgoing_.size());
   for (int peer = 0; peer < size; ++peer) {
     if (peer == spec_.rank || !run.awaits(peer)) continue;
     ChannelReader& ring = incoming_[peer].ring;
-    return wait_.pause(idle, ring.flag(), ring.awaited(), peer, doing, deadline);
+    return wait_.pause(idle, ring.flag(), ring.awaited(), peer, awaiting, deadline);
   }
   for (int peer = 0; peer < size; ++peer) {
     if (peer == spec_.rank || outgoing_[peer].frames.empty()) continue;
     ChannelWriter& ring = outgoing_[peer].ring;
-    return wait_.pause(idle, ring.flag(), ring.awaited(), peer, doing, deadline);
+    return wait_.pause(idle, ring.flag(), ring.awaited(), peer, awaiting, deadline);
   }
 }
 

@@ -48,11 +48,13 @@ class SharedFrames {
     std::size_t left = 0;
   };
 
+  class Awaiting;  // what a run waits for
+
   void queue(int to, std::uint32_t number, Stretches payload);
   bool write(Outgoing& outgoing);
   bool read(int from, FrameRun& run);
   void begin(int from, FrameRun& run);
-  void pause(unsigned idle, const FrameRun& run, const Doing& doing, Deadline deadline);
+  void pause(Idle& idle, const FrameRun& run, const Doing& doing, Deadline deadline);
   bool is_busy(int peer, const FrameRun& run) const {
     return run.awaits(peer) || !outgoing_[peer].frames.empty();
   }

@@ -23,7 +23,7 @@ SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> re
       outputs_(size_),
       registered_(std::move(registry), *this) {}
 
-SharedGroup::~SharedGroup() { wait_.leave(Ending::left, -1); }
+SharedGroup::~SharedGroup() { wait_.leave(Ending::left, -1, {}); }
 
 std::uint64_t SharedGroup::bytes_sent() const {
   return bytes_sent_.load(std::memory_order_relaxed);
@@ -59,11 +59,7 @@ void SharedGroup::await_step(const Round& round) {
   }
   if (!differ) [[likely]]
     return;
-  std::vector<std::uint64_t> calls(size_);
-  for (int rank = 0; rank < size_; ++rank) {
-    calls[rank] = region().state(rank).steps[steps_ & 1].call;
-  }
-  wait_.fail(Ending::mismatch, spec_.rank, calls_differ(round.place(), calls));
+  wait_.fail(Ending::mismatch, spec_.rank, calls_differ(round.place(), round.differing_calls()));
 }
 
 void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {

@@ -69,13 +69,13 @@ void SharedMessages::Incoming::keep_what_is_there() {
 
 void SharedMessages::write(Outgoing& outgoing, const std::byte* data, std::size_t bytes,
                            const Message& message, Deadline deadline) {
-  unsigned idle = 0;
+  Idle idle;
   while (bytes != 0) {
     const std::size_t written = outgoing.ring.write_some(data, bytes);
     data += written;
     bytes -= written;
     if (written != 0) {
-      idle = 0;
+      idle.rounds = 0;
       continue;
     }
     for (Incoming& incoming : incoming_) {
@@ -83,7 +83,7 @@ void SharedMessages::write(Outgoing& outgoing, const std::byte* data, std::size_
       const std::unique_lock lock(incoming.mutex, std::try_to_lock);
       if (lock) incoming.keep_what_is_there();
     }
-    wait_.pause(idle++, outgoing.ring.flag(), outgoing.ring.awaited(), message.peer, message,
+    wait_.pause(idle, outgoing.ring.flag(), outgoing.ring.awaited(), message.peer, message,
                 deadline);
   }
 }

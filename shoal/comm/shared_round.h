@@ -39,6 +39,21 @@ class SharedGroup::Round final : public Doing {
     return ranks;
   }
 
+  // Of the last step that this rank has published: no other can be more than one beyond it, so
+  // their lines for it still stand.
+  std::vector<std::uint64_t> differing_calls() const override {
+    const std::uint32_t step = group_.steps_;
+    std::vector<std::uint64_t> calls(static_cast<std::size_t>(group_.size_));
+    bool differ = false;
+    for (int rank = 0; rank < group_.size_; ++rank) {
+      const StepLine& line = group_.region().state(rank).steps[step & 1];
+      if (!line.arrived.reached(step)) continue;
+      calls[rank] = line.call;
+      differ |= line.call != group_.region().state(group_.spec_.rank).steps[step & 1].call;
+    }
+    return differ ? calls : std::vector<std::uint64_t>{};
+  }
+
   const Call call;
   const std::uint64_t packed;
   const Deadline deadline;

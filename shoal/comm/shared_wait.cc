@@ -10,6 +10,13 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kLookAround{100};  // how often a sleeper asks whether its peers live
+// A rank that has not looked around for so long does not wait any more, or has stopped.
+constexpr milliseconds kStillWaits{450};
+
+std::int64_t clock_ms() {
+  return std::chrono::duration_cast<milliseconds>(Deadline::Clock::now().time_since_epoch())
+      .count();
+}
 
 }  // namespace
 
@@ -40,16 +47,19 @@ void SharedWait::slowly(Flag& flag, std::uint32_t count, int peer, const Doing& 
   }
 }
 
-void SharedWait::pause(unsigned idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
+void SharedWait::pause(Idle& idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
                        Deadline deadline) {
   const bool patient = spec_.patience.spin.count() != 0;
-  if (idle < (patient ? 1000U : 20U)) {
+  const unsigned round = idle.rounds++;
+  if (round < (patient ? 1000U : 20U)) {
     pause_core();
-  } else if (idle < 1200U) {
+  } else if (round < 1200U) {
     sched_yield();
   } else {
-    // The system calls behind a thorough look are worth one in a hundred rounds of a millisecond.
-    if (idle % 100 == 0 || was_aborted() || deadline.passed()) {
+    // By the clock: on a machine with too few cores a sleep of a millisecond lasts ten.
+    const auto now = Deadline::Clock::now();
+    if (now - idle.looked_around >= kLookAround || was_aborted() || deadline.passed()) {
+      idle.looked_around = now;
       give_up_if_hopeless(flag, count, peer, doing, deadline);
     }
     flag.sleep(count, milliseconds(1));
@@ -67,10 +77,12 @@ void SharedWait::give_up_if_hopeless(const Flag& flag, std::uint32_t count, int 
                                      const Doing& doing, Deadline deadline) {
   if (was_aborted()) spent_.rethrow_if_set();
   // What a rank published before it went still counts: look at the flag after the reason.
-  const Ending ending = ending_of(peer);
-  if (ending != Ending::none) {
+  if (const int gone = rank_that_ended(peer); gone >= 0) {
     if (flag.reached(count)) return;
-    fail_because(peer, ending, doing, deadline);
+    fail_because(gone, ending_of(gone), doing, deadline);
+  }
+  if (const std::vector<std::uint64_t> calls = doing.differing_calls(); !calls.empty()) {
+    fail(Ending::mismatch, spec_.rank, calls_differ(doing.place(), calls));
   }
   for (const int rank : spec_.dead()) {
     const Ending last = ending_of(rank);
@@ -80,10 +92,13 @@ void SharedWait::give_up_if_hopeless(const Flag& flag, std::uint32_t count, int 
     if (last != Ending::none) fail_because(rank, last, doing, deadline);
     fail(Ending::peer_lost, rank, peer_gone(doing.place(), rank, "has died"));
   }
+  std::vector<int> awaited = doing.absent();
+  if (awaited.empty()) awaited = {peer};
+  tell_whom_it_awaits(awaited);
   if (deadline.passed()) {
-    std::vector<int> absent = doing.absent();
+    const std::vector<int> absent =
+        ranks_that_hold_up(awaited, spec_.rank, [this](int rank) { return awaited_by(rank); });
     if (flag.reached(count)) return;
-    if (absent.empty()) absent = {peer};
     std::vector<int> present;
     for (int rank = 0; rank < spec_.region->shape().size; ++rank) {
       if (std::find(absent.begin(), absent.end(), rank) == absent.end()) present.push_back(rank);
@@ -91,6 +106,31 @@ void SharedWait::give_up_if_hopeless(const Flag& flag, std::uint32_t count, int 
     fail(Ending::timed_out, absent.front(),
          not_joined(doing.place(), absent, present, deadline.waited()));
   }
+}
+
+void SharedWait::tell_whom_it_awaits(const std::vector<int>& ranks) {
+  RankState& own = spec_.region->state(spec_.rank);
+  const RankSet set = RankSet::of(ranks);
+  own.awaited[0].store(set.words[0], std::memory_order_relaxed);
+  own.awaited[1].store(set.words[1], std::memory_order_relaxed);
+  own.looked_around_ms.store(clock_ms(), std::memory_order_release);
+}
+
+std::optional<RankSet> SharedWait::awaited_by(int rank) const {
+  const RankState& state = spec_.region->state(rank);
+  const std::int64_t looked = state.looked_around_ms.load(std::memory_order_acquire);
+  if (looked == 0 || clock_ms() - looked > kStillWaits.count()) return std::nullopt;
+  return RankSet{{state.awaited[0].load(std::memory_order_relaxed),
+                  state.awaited[1].load(std::memory_order_relaxed)}};
+}
+
+int SharedWait::rank_that_ended(int peer) const {
+  for (int rank = 0; rank < spec_.region->shape().size; ++rank) {
+    if (rank == spec_.rank) continue;
+    const Ending ending = ending_of(rank);
+    if (ending != Ending::none && ending != Ending::left) return rank;
+  }
+  return ending_of(peer) == Ending::left ? peer : -1;
 }
 
 void SharedWait::fail_because(int peer, Ending ending, const Doing& doing, Deadline deadline) {
@@ -111,28 +151,29 @@ void SharedWait::fail_because(int peer, Ending ending, const Doing& doing, Deadl
       TimedOut error = not_joined(place, {blamed}, {peer}, deadline.waited());
       fail(Ending::timed_out, blamed, error);
     }
-    case Ending::mismatch:
-      // Handed on as what it is, or a third rank would hear of a loss.
-      fail(Ending::mismatch, peer,
-           peer_gone(place, peer, "has left the group because calls did not fit together"));
+    case Ending::mismatch: {
+      // Handed on in the words of the rank that saw it.
+      const RankState& state = spec_.region->state(peer);
+      fail(Ending::mismatch, blamed, InvalidInput(std::string(state.reason, state.reason_bytes)));
+    }
   }
   fail(Ending::peer_lost, peer,
        peer_gone(place, peer, "has left the group, having given this rank up,"));
 }
 
 void SharedWait::abort(const Place& place) {
-  spent_.set(std::make_exception_ptr(aborted(place)));
+  const bool first = spent_.set(std::make_exception_ptr(aborted(place)));
   aborted_.store(true, std::memory_order_release);
-  leave(Ending::cancelled, spec_.rank);
+  if (first) leave(Ending::cancelled, spec_.rank, {});
 }
 
-void SharedWait::leave(Ending ending, int blamed) {
+// Called once by the first that fails, and by the destructor when no other call is under way.
+void SharedWait::leave(Ending ending, int blamed, std::string_view reason) {
   RankState& own = spec_.region->state(spec_.rank);
-  std::int32_t nobody = -1;
-  own.blamed.compare_exchange_strong(nobody, blamed, std::memory_order_acq_rel);
-  std::uint32_t none = static_cast<std::uint32_t>(Ending::none);
-  own.ending.compare_exchange_strong(none, static_cast<std::uint32_t>(ending),
-                                     std::memory_order_acq_rel);
+  if (ending_of(spec_.rank) != Ending::none) return;
+  own.reason_bytes = static_cast<std::uint32_t>(reason.copy(own.reason, RankState::kReasonBytes));
+  own.blamed.store(blamed, std::memory_order_relaxed);
+  own.ending.store(static_cast<std::uint32_t>(ending), std::memory_order_release);
   if (ending == Ending::left) return;  // nobody has to hurry because of that
   const int size = spec_.region->shape().size;
   for (int rank = 0; rank < size; ++rank) {

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
+#include "shoal/comm/roll_call.h"
 
 namespace shoal {
 
@@ -30,9 +32,17 @@ class Doing {
   virtual Place place() const = 0;
   // The ranks that have not come; may be empty when only data is awaited.
   virtual std::vector<int> absent() const = 0;
+  // By rank what was called, 0 where that is unknown, once two ranks' calls differ; else empty.
+  virtual std::vector<std::uint64_t> differing_calls() const { return {}; }
 
  protected:
   ~Doing() = default;
+};
+
+// How long a loop has gone without success.
+struct Idle {
+  unsigned rounds = 0;
+  Deadline::Clock::time_point looked_around{};
 };
 
 // Any thread.
@@ -44,10 +54,10 @@ class SharedWait {
   void until(Flag& flag, std::uint32_t count, int peer, const Doing& doing, Deadline deadline) {
     if (!flag.reached(count)) slowly(flag, count, peer, doing, deadline);
   }
-  // For waits on several things at once: call it in a loop that tries them. The longer the loop has
-  // gone without success (`idle` rounds), the more of the core is given away; in the end it sleeps
-  // up to a millisecond on `flag`. Throws like until().
-  void pause(unsigned idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
+  // For waits on several things at once: call it in a loop that tries them, and set idle.rounds to
+  // 0 after a success. The longer there was none, the more of the core is given away; in the end it
+  // sleeps up to a millisecond on `flag`. Throws like until().
+  void pause(Idle& idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
              Deadline deadline);
 
   // Whether waiting for something of `peer` would fail at once. Asks the system whether it lives.
@@ -57,14 +67,13 @@ class SharedWait {
   // Marks in the region why this rank goes, wakes everybody, throws `error`, now and from then on.
   template <typename E>
   [[noreturn]] void fail(Ending ending, int blamed, const E& error) {
-    leave(ending, blamed);
-    spent_.set(std::make_exception_ptr(error));
+    if (spent_.set(std::make_exception_ptr(error))) leave(ending, blamed, error.what());
     throw error;
   }
   // The same without throwing.
   void abort(const Place& place);
-  // Marks that this rank has gone, unless it said why before.
-  void leave(Ending ending, int blamed);
+  // Marks that this rank has gone, unless it said why before; `reason` in words.
+  void leave(Ending ending, int blamed, std::string_view reason);
 
  private:
   void slowly(Flag& flag, std::uint32_t count, int peer, const Doing& doing, Deadline deadline);
@@ -72,6 +81,12 @@ class SharedWait {
   void give_up_if_hopeless(const Flag& flag, std::uint32_t count, int peer, const Doing& doing,
                            Deadline deadline);
   [[noreturn]] void fail_because(int peer, Ending ending, const Doing& doing, Deadline deadline);
+  // For whom the others have to wait is told to them through the region.
+  void tell_whom_it_awaits(const std::vector<int>& ranks);
+  std::optional<RankSet> awaited_by(int rank) const;
+  // The rank whose end makes waiting for `peer` hopeless, preferably one that had a reason; -1:
+  // none.
+  int rank_that_ended(int peer) const;
   Ending ending_of(int rank) const {
     return static_cast<Ending>(spec_.region->state(rank).ending.load(std::memory_order_acquire));
   }

@@ -138,6 +138,27 @@ TEST(TcpStore, StrangersAndGarbageDisturbNobody) {
   EXPECT_EQ(store->get("n", soon()), "20");
 }
 
+// Of a crowd that says nothing the first are dropped; workers come and go meanwhile.
+TEST(TcpStore, ACrowdOfStrangersIsBounded) {
+  const Watchdog watchdog("a crowd");
+  const auto server = serve_store("127.0.0.1", 0, kSecret);
+  std::string why;
+  std::vector<Socket> strangers;
+  for (int i = 0; i < 1100; ++i) {
+    strangers.push_back(connect_tcp("127.0.0.1", server->port(), soon(), why));
+    if (!strangers.back()) break;  // this process may open no more files
+  }
+  strangers.resize(strangers.size() - std::min<std::size_t>(strangers.size(), 20));
+  const auto store = connect_store("127.0.0.1", server->port(), kSecret, soon());
+  EXPECT_EQ(store->add("n", 1, soon()), 1);
+  if (strangers.size() < 1050) GTEST_SKIP() << "the limit on open files is " << strangers.size();
+  std::string greeting(1000, '\0');
+  EXPECT_FALSE(read_all(strangers.front(), greeting.data(), greeting.size(),
+                        Deadline::after(std::chrono::seconds(5))));
+  char byte = 0;
+  EXPECT_EQ(recv(strangers.front().fd(), &byte, 1, 0), 0) << "the first is still there";
+}
+
 // One that proved the secret may still be broken: its length field is not believed.
 TEST(TcpStore, DropsAClientThatAnnouncesTooMuch) {
   const auto server = serve_store("127.0.0.1", 0, kSecret);

@@ -126,6 +126,7 @@ void SegmentExchange::arrived(int from, const FrameHeader& header) {
       return;
     case FrameKind::numbered:
     case FrameKind::message:
+    case FrameKind::waiting:
     case FrameKind::leaving:
       return;
   }

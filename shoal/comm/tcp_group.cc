@@ -12,8 +12,8 @@ namespace shoal {
 TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       standing_(spec_),
-      links_(standing_),
       messages_(standing_),
+      links_(standing_, messages_),
       schedules_(spec_.algorithm, spec_.rank, spec_.size),
       registered_(std::move(registry), *this) {}
 
@@ -33,7 +33,7 @@ bool TcpGroup::has_message(int from) {
 
 void TcpGroup::abort() {
   standing_.spend(std::make_exception_ptr(Cancelled("group " + spec_.name + " was aborted")),
-                  Ending::cancelled, spec_.rank);
+                  Ending::cancelled, spec_.rank, {});
 }
 
 TcpRound TcpGroup::round(const Call& call, Deadline deadline) {

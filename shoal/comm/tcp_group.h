@@ -56,8 +56,8 @@ class TcpGroup final : public Group {
 
   const TcpGroupSpec spec_;
   TcpStanding standing_;
-  TcpLinks links_;
   TcpMessages messages_;
+  TcpLinks links_;
   // Of the thread that makes collectives.
   std::uint64_t calls_ = 0;
   std::vector<std::byte> scratch_;

@@ -147,6 +147,41 @@ TEST(TcpGroup, TornAndDelayedBytesGiveTheSameBits) {
   }
 }
 
+// More strangers than are kept knock before the member does; most of them say nothing.
+TEST(TcpGroup, FormsAmongACrowdOfStrangers) {
+  const Watchdog watchdog("a crowd of strangers");
+  const auto store = make_memory_store();
+  std::vector<Socket> strangers;
+  const auto crowd = [&](int port) {
+    std::string why;
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      strangers.push_back(connect_tcp("127.0.0.1", port, soon(), why));
+      ASSERT_TRUE(strangers.back()) << why;
+      if (seed % 4 != 0) continue;
+      std::string garbage = std::string("SHOAL1\0\1", 8) + std::string(mixed(seed, 0) % 300, 'x');
+      send(strangers.back().fd(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
+    }
+  };
+  std::vector<std::jthread> ranks;
+  for (int rank = 0; rank < 2; ++rank) {
+    ranks.emplace_back([&, rank] {
+      CommOptions options;
+      options.engine = Engine::tcp;
+      const auto world = join_world(store, {.rank = rank, .size = 2}, options, soon());
+      if (rank == 1) {
+        // "secret port addresses"
+        const std::string offer = store->get("group/all/offer/0", soon());
+        crowd(std::stoi(offer.substr(offer.find(' '))));
+      }
+      const auto group = world->form_group("all", {0, 1}, soon());
+      std::int32_t value = rank + 1;
+      const Buffer one = buffer(std::span(&value, 1));
+      group->all_reduce({&one, 1}, ReduceOp::sum, soon());
+      EXPECT_EQ(value, 3);
+    });
+  }
+}
+
 TEST(Interfaces, KnowsLoopbackAndPutsOurNetworksFirst) {
   EXPECT_TRUE(is_loopback("127.0.0.1"));
   EXPECT_TRUE(is_loopback("127.1.2.3"));

@@ -6,11 +6,15 @@
 
 #include <algorithm>
 
-namespace shoal {
-namespace {}  // namespace
+#include "shoal/comm/tcp_socket.h"
 
-TcpLinks::TcpLinks(TcpStanding& standing)
-    : standing_(standing), rank_(standing.spec().rank), patience_(standing.spec().patience) {
+namespace shoal {
+
+TcpLinks::TcpLinks(TcpStanding& standing, TcpMessages& messages)
+    : standing_(standing),
+      messages_(messages),
+      rank_(standing.spec().rank),
+      patience_(standing.spec().patience) {
   TearBytes tear = standing.spec().tear;
   for (const Socket& socket : standing.spec().for_collectives) {
     links_.emplace_back(socket.fd(), tear);
@@ -50,6 +54,7 @@ void TcpLinks::run(TcpExchange& exchange, TcpRound& round) {
 
 void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
   patience_.reset();
+  TellsOfWaiting tells(round.deadline);
   for (;;) {
     bool moved = false;
     bool busy = false;
@@ -62,9 +67,7 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
       moved |= take_in(peer, exchange, round);
       const bool needed = exchange.awaits(peer) || !link.out.empty();
       if (!link.open && needed) standing_.fail_without(place_of(round), peer, link.farewell);
-      if (!link.open && link.farewell.call != static_cast<std::uint64_t>(Ending::left)) {
-        gave_up = peer;
-      }
+      if (!link.open && !link.farewell.in_peace()) gave_up = peer;
       busy |= needed;
     }
     // Its reason will keep the others away too. But what has come already may be all that this call
@@ -81,7 +84,7 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
     if (moved) {
       patience_.reset();
     } else if (!patience_.try_again()) {
-      wait(exchange, round);
+      wait(exchange, round, tells);
     }
   }
 }
@@ -100,6 +103,10 @@ bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
         break;
       case FrameReceiver::Event::complete: {
         const FrameHeader header = link.in.header();
+        if (header.kind == FrameKind::leaving) {
+          link.open = false;
+          return true;
+        }
         link.in.next();
         exchange.arrived(peer, header);
         moved = true;
@@ -120,8 +127,9 @@ bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
   Link& link = links_[peer];
   const FrameHeader& header = link.in.header();
   if (header.kind == FrameKind::leaving) {
-    link.farewell = header;
-    link.open = false;
+    auto words = link.farewell.place(header);
+    if (!words) standing_.fail_connection(place_of(round), peer, "sent an impossible farewell");
+    link.in.place(std::move(*words));
     return true;
   }
   if (header.number > round.number) {
@@ -161,7 +169,8 @@ std::vector<int> TcpLinks::absent(const TcpExchange& exchange, const TcpRound& r
   return silent.empty() ? awaited : silent;
 }
 
-void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round) {
+void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells) {
+  if (tells.is_due()) messages_.tell_of_waiting(tells.frame(absent(exchange, round)));
   entries_.clear();
   entries_.push_back({standing_.wake_fd(), POLLIN, 0});
   for (const Link& link : links_) {
@@ -170,13 +179,16 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round) {
     if (!link.out.empty()) events |= POLLOUT;
     if (events != 0) entries_.push_back({link.fd, events, 0});
   }
-  const int ready = poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline));
+  const int ready =
+      poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline, tells));
   if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed()) {
     const auto left = [&](int peer) {
       const Link& link = links_[peer];
-      return !link.open && link.farewell.call == static_cast<std::uint64_t>(Ending::left);
+      return !link.open && link.farewell.in_peace();
     };
-    standing_.look_around(place_of(round), {[&] { return absent(exchange, round); }, left},
+    standing_.look_around(place_of(round),
+                          {[&] { return absent(exchange, round); }, left,
+                           [&](int peer) { return messages_.waits_of(peer); }},
                           round.deadline);
   }
 }
@@ -188,7 +200,7 @@ void TcpLinks::say_farewell() {
   for (Link& link : links_) {
     if (link.fd < 0) continue;
     link.out.drop_unbegun();
-    link.out.queue(standing_.farewell(), {});
+    standing_.queue_farewell(link.out);
   }
   const Deadline soon = standing_.farewell_deadline();
   for (Link& link : links_) {
@@ -197,6 +209,9 @@ void TcpLinks::say_farewell() {
       if (!await_events(link.fd, POLLOUT, soon)) break;
     }
     shutdown(link.fd, SHUT_WR);
+  }
+  for (const Link& link : links_) {
+    if (link.fd >= 0) await_taken(link.fd, soon);
   }
 }
 

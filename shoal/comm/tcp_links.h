@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "shoal/comm/call.h"
+#include "shoal/comm/tcp_messages.h"
 #include "shoal/comm/tcp_standing.h"
 #include "shoal/comm/tcp_stream.h"
 
@@ -35,7 +36,8 @@ struct TcpRound {
 // One thread at a time.
 class TcpLinks {
  public:
-  explicit TcpLinks(TcpStanding& standing);
+  // Whoever waits here says so over the connections for messages, where everybody looks.
+  TcpLinks(TcpStanding& standing, TcpMessages& messages);
 
   FrameHeader header(const TcpRound& round, FrameKind kind, std::uint32_t index,
                      std::size_t bytes) const;
@@ -55,18 +57,19 @@ class TcpLinks {
     int fd;
     FrameSender out;
     FrameReceiver in;
-    bool held = false;     // what it sent is for later
-    bool open = true;      // false once it said farewell or the connection ended
-    FrameHeader farewell;  // when not open
+    bool held = false;  // what it sent is for later
+    bool open = true;   // false once it said farewell or the connection ended
+    Farewell farewell;  // when not open
   };
   void drive(TcpExchange& exchange, TcpRound& round);
   bool take_in(int peer, TcpExchange& exchange, TcpRound& round);
   bool take_header(int peer, TcpExchange& exchange, TcpRound& round);
-  void wait(const TcpExchange& exchange, const TcpRound& round);
+  void wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells);
   std::vector<int> absent(const TcpExchange& exchange, const TcpRound& round) const;
   Place place_of(const TcpRound& round) const;
 
   TcpStanding& standing_;
+  TcpMessages& messages_;
   const int rank_;
   std::deque<Link> links_;  // by rank; the own one is not used
   SocketPatience patience_;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shoal/comm/tcp_socket.h"
+
 namespace shoal {
 namespace {
 
@@ -28,17 +30,26 @@ class TcpMessages::Message {
  public:
   Message(const TcpGroupSpec& spec, bool sends, int peer, std::uint64_t number, std::uint64_t call,
           Deadline deadline)
-      : peer(peer), number(number), call(call), deadline(deadline), spec_(spec), sends_(sends) {}
+      : peer(peer),
+        number(number),
+        call(call),
+        deadline(deadline),
+        tells(deadline),
+        spec_(spec),
+        sends_(sends) {}
   Place place() const {
     return {fmt::format("{} rank {}", sends_ ? "send to" : "receive from", peer), number,
             spec_.name};
   }
   // Whether this thread has the lock of what comes in from there.
   bool holds(int other) const { return !sends_ && other == peer; }
+  // Likewise of what goes out.
+  bool holds_outgoing(int other) const { return sends_ && other == peer; }
   const int peer;
   const std::uint64_t number;
   const std::uint64_t call;
   const Deadline deadline;
+  TellsOfWaiting tells;
 
  private:
   const TcpGroupSpec& spec_;
@@ -57,8 +68,8 @@ TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
 void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
   Outgoing& outgoing = outgoing_[to];
   const std::lock_guard lock(outgoing.mutex);
-  const Message message(standing_.spec(), true, to, ++outgoing.messages,
-                        packed(data.type, data.elements), deadline);
+  Message message(standing_.spec(), true, to, ++outgoing.messages, packed(data.type, data.elements),
+                  deadline);
   std::size_t at = 0;
   std::uint32_t index = 0;
   do {
@@ -92,11 +103,37 @@ void TcpMessages::keep_from_all(const Message& message) {
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
     if (!lock) continue;
     keep_what_is_there(incoming);
-    const auto left = static_cast<std::uint64_t>(Ending::left);
-    if (!incoming.open && (incoming.died || incoming.farewell.call != left)) {
+    if (!incoming.open && (incoming.died || !incoming.farewell.in_peace())) {
       fail_closed(incoming, peer, message.place());
     }
   }
+}
+
+bool TcpMessages::place_notice(Incoming& incoming) {
+  const FrameHeader& header = incoming.in.header();
+  if (header.kind == FrameKind::waiting && header.bytes == 0) {
+    incoming.waits.take(header);
+    incoming.in.place({});
+    return true;
+  }
+  if (header.kind != FrameKind::leaving) return false;
+  if (auto words = incoming.farewell.place(header)) {
+    incoming.in.place(std::move(*words));
+  } else {
+    incoming.died = true;
+    incoming.open = false;
+  }
+  return true;
+}
+
+bool TcpMessages::finish_notice(Incoming& incoming) {
+  const FrameKind kind = incoming.in.header().kind;
+  if (kind == FrameKind::leaving) {
+    incoming.open = false;  // nothing follows
+    return true;
+  }
+  incoming.in.next();
+  return kind == FrameKind::waiting;
 }
 
 void TcpMessages::keep_what_is_there(Incoming& incoming) {
@@ -106,19 +143,14 @@ void TcpMessages::keep_what_is_there(Incoming& incoming) {
         return;
       case FrameReceiver::Event::header: {
         const FrameHeader& header = incoming.in.header();
-        if (header.kind == FrameKind::leaving) {
-          incoming.farewell = header;
-          incoming.open = false;
-          return;
-        }
+        if (place_notice(incoming)) break;
         incoming.kept.push_back({header, std::vector<std::byte>(header.bytes)});
         incoming.last_is_under_way = true;
         incoming.in.place({{incoming.kept.back().payload.data(), header.bytes}});
         break;
       }
       case FrameReceiver::Event::complete:
-        incoming.in.next();
-        incoming.last_is_under_way = false;
+        if (!finish_notice(incoming)) incoming.last_is_under_way = false;
         break;
       case FrameReceiver::Event::gone:
       case FrameReceiver::Event::damaged:
@@ -152,7 +184,7 @@ void TcpMessages::check_header(const FrameHeader& header, const Message& message
 
 // The next frame of the message, from what was kept or from the connection.
 void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t bytes,
-                             const Message& message, FrameHeader& header) {
+                             Message& message, FrameHeader& header) {
   bool direct = false;
   for (;;) {
     const bool kept_one =
@@ -171,17 +203,13 @@ void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t by
         break;
       case FrameReceiver::Event::header:
         header = incoming.in.header();
-        if (header.kind == FrameKind::leaving) {
-          incoming.farewell = header;
-          incoming.open = false;
-          break;
-        }
+        if (place_notice(incoming)) break;
         check_header(header, message, bytes);
         incoming.in.place(bytes == 0 ? Stretches{} : Stretches{{data, bytes}});
         direct = true;
         break;
       case FrameReceiver::Event::complete:
-        incoming.in.next();
+        if (finish_notice(incoming)) break;
         if (direct) return;
         incoming.last_is_under_way = false;
         break;
@@ -197,8 +225,8 @@ void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t by
 void TcpMessages::receive(Buffer data, int from, Deadline deadline) {
   Incoming& incoming = incoming_[from];
   const std::lock_guard lock(incoming.mutex);
-  const Message message(standing_.spec(), false, from, ++incoming.messages,
-                        packed(data.type, data.elements), deadline);
+  Message message(standing_.spec(), false, from, ++incoming.messages,
+                  packed(data.type, data.elements), deadline);
   std::size_t at = 0;
   do {
     const std::size_t here = std::min(kFrameBytes, data.bytes() - at);
@@ -214,13 +242,44 @@ bool TcpMessages::has_message(int from) {
   if (!lock) return false;
   keep_what_is_there(incoming);
   if (!incoming.kept.empty()) return true;
-  const bool left = incoming.farewell.call == static_cast<std::uint64_t>(Ending::left);
-  return standing_.is_spent() || (!incoming.open && (incoming.died || !left));
+  return standing_.is_spent() ||
+         (!incoming.open && (incoming.died || !incoming.farewell.in_peace()));
 }
 
 // Sleeps until the connection is ready, somebody else has something to say, or it is time to look
 // around.
-void TcpMessages::wait(int fd, short events, bool watch_all, const Message& message) {
+// Not to those to whom something is under way: their frames say more.
+void TcpMessages::tell_others(const FrameHeader& header, const Message* own) {
+  constexpr std::size_t kMostKept = 64;
+  for (int peer = 0; peer < static_cast<int>(outgoing_.size()); ++peer) {
+    Outgoing& outgoing = outgoing_[peer];
+    if (outgoing.fd < 0) continue;
+    if (own == nullptr || !own->holds_outgoing(peer)) {
+      const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
+      if (lock && !outgoing.farewell_said && outgoing.out.empty()) {
+        outgoing.out.queue(header, {});
+        outgoing.out.flush();
+      }
+    }
+    // Regularly, or old news would look new.
+    if (own == nullptr || !own->holds(peer)) {
+      Incoming& incoming = incoming_[peer];
+      const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+      if (lock && incoming.kept.size() < kMostKept) keep_what_is_there(incoming);
+    }
+  }
+}
+
+std::optional<RankSet> TcpMessages::waits_of(int rank) {
+  Incoming& incoming = incoming_[rank];
+  const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+  if (!lock) return std::nullopt;
+  keep_what_is_there(incoming);
+  return incoming.waits.ranks();
+}
+
+void TcpMessages::wait(int fd, short events, bool watch_all, Message& message) {
+  if (message.tells.is_due()) tell_others(message.tells.frame({message.peer}), &message);
   SocketPatience patience(standing_.spec().patience);
   std::vector<pollfd> entries;
   entries.push_back({standing_.wake_fd(), POLLIN, 0});
@@ -241,22 +300,27 @@ void TcpMessages::wait(int fd, short events, bool watch_all, const Message& mess
     ready = poll(entries.data(), entries.size(), 0);
   } while (ready == 0 && patience.try_again());
   if (ready == 0) {
-    ready = poll(entries.data(), entries.size(), standing_.longest_sleep(message.deadline));
+    ready = poll(entries.data(), entries.size(),
+                 standing_.longest_sleep(message.deadline, message.tells));
   }
   const bool someone_else =
       std::any_of(entries.begin() + 2, entries.end(),
                   [](const pollfd& entry) { return (entry.revents & POLLRDHUP) != 0; });
-  if (someone_else) keep_from_all(message);
+  // At the deadline, what the others say about their own waiting counts.
+  if (someone_else || message.deadline.passed()) keep_from_all(message);
   if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed()) {
     const auto left = [&](int peer) {
       if (peer == message.peer) return true;  // its connection will tell
       Incoming& incoming = incoming_[peer];
       const std::unique_lock lock(incoming.mutex, std::try_to_lock);
       // Whoever holds the lock finds out by itself.
-      return !lock || (!incoming.open && !incoming.died &&
-                       incoming.farewell.call == static_cast<std::uint64_t>(Ending::left));
+      return !lock || (!incoming.open && !incoming.died && incoming.farewell.in_peace());
     };
-    const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left};
+    const auto waits_for = [&](int peer) {
+      return message.holds(peer) ? incoming_[peer].waits.ranks() : waits_of(peer);
+    };
+    const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left,
+                                     waits_for};
     standing_.look_around(message.place(), others, message.deadline);
   }
 }
@@ -269,11 +333,14 @@ void TcpMessages::say_farewell() {
     if (!lock || outgoing.farewell_said) continue;
     outgoing.farewell_said = true;
     outgoing.out.drop_unbegun();
-    outgoing.out.queue(standing_.farewell(), {});
+    standing_.queue_farewell(outgoing.out);
     while (!outgoing.out.empty() && outgoing.out.flush() != Flow::gone && !outgoing.out.empty()) {
       if (!await_events(outgoing.fd, POLLOUT, soon)) break;
     }
     shutdown(outgoing.fd, SHUT_WR);
+  }
+  for (const Outgoing& outgoing : outgoing_) {
+    if (outgoing.fd >= 0) await_taken(outgoing.fd, soon);
   }
 }
 

@@ -21,6 +21,10 @@ class TcpMessages {
   void send(ConstBuffer data, int to, Deadline deadline);
   void receive(Buffer data, int from, Deadline deadline);
   bool has_message(int from);
+  // Tells the others for whom this rank waits, and hears what they say. Any thread; does not block.
+  void tell_of_waiting(const FrameHeader& header) { tell_others(header, nullptr); }
+  // What a rank said last; nullopt when it was not lately, or another thread receives from there.
+  std::optional<RankSet> waits_of(int rank);
   // Tells those ranks to which nobody is sending why this one goes. Returns soon.
   void say_farewell();
 
@@ -38,8 +42,9 @@ class TcpMessages {
     std::deque<Kept> kept;
     bool last_is_under_way = false;
     bool open = true;
-    bool died = false;     // the connection ended without a farewell
-    FrameHeader farewell;  // when not open
+    bool died = false;  // the connection ended without a farewell
+    Farewell farewell;  // when not open
+    PeerWaits waits;
     std::uint64_t messages = 0;
   };
   struct Outgoing {
@@ -52,14 +57,21 @@ class TcpMessages {
   };
   class Message;
 
+  // Takes the header of a frame that is about its sender, not of a message: false for others. What
+  // follows it completes it.
+  static bool place_notice(Incoming& incoming);
+  // Goes on behind a complete frame: true when it was such a one.
+  static bool finish_notice(Incoming& incoming);
+  // `own`: a message of the calling thread, which has its locks.
+  void tell_others(const FrameHeader& header, const Message* own);
   // Reads everything that is there into `kept`.
   void keep_what_is_there(Incoming& incoming);
   void keep_from_all(const Message& message);
-  void read_frame(Incoming& incoming, std::byte* data, std::size_t bytes, const Message& message,
+  void read_frame(Incoming& incoming, std::byte* data, std::size_t bytes, Message& message,
                   FrameHeader& header);
   void check_header(const FrameHeader& header, const Message& message, std::size_t bytes);
   void fail_closed(const Incoming& incoming, int peer, const Place& place);
-  void wait(int fd, short events, bool watch_all, const Message& message);
+  void wait(int fd, short events, bool watch_all, Message& message);
 
   TcpStanding& standing_;
   std::deque<Incoming> incoming_;  // by rank; the own ones are not used

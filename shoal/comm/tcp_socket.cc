@@ -2,13 +2,16 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <thread>
 
 #include "shoal/core/error.h"
 
@@ -148,6 +151,20 @@ bool write_all(const Socket& socket, const void* data, std::size_t bytes, Deadli
     }
   }
   return true;
+}
+
+void await_taken(int fd, Deadline deadline) {
+  for (;;) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    int unsent = 0;
+    if (ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent == 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE ||
+        deadline.passed()) {
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
 }
 
 }  // namespace shoal

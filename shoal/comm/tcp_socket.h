@@ -33,4 +33,8 @@ void set_send_buffer(const Socket& socket, int bytes);
 bool read_all(const Socket& socket, void* data, std::size_t bytes, Deadline deadline);
 bool write_all(const Socket& socket, const void* data, std::size_t bytes, Deadline deadline);
 
+// Until the peer's kernel has all that was sent, the connection is closed, or `deadline` passes.
+// Before a close: what the peer sends to a closed socket makes the kernel forget the rest.
+void await_taken(int fd, Deadline deadline);
+
 }  // namespace shoal

@@ -8,27 +8,76 @@
 
 namespace shoal {
 
-TcpStanding::TcpStanding(const TcpGroupSpec& spec)
-    : spec_(spec), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+using std::chrono::milliseconds;
 
-void TcpStanding::spend(std::exception_ptr error, Ending ending, int blamed) {
-  if (!spent_.set(std::move(error))) return;
-  blamed_.store(blamed, std::memory_order_release);
-  ending_.store(static_cast<std::uint32_t>(ending), std::memory_order_release);
-  eventfd_write(wake_.fd(), 1);
+void PeerWaits::take(const FrameHeader& header) {
+  ranks_ = RankSet{{header.number, header.call}};
+  until_ = Deadline::Clock::now() + milliseconds(50) + milliseconds(header.index) * 5 / 2;
 }
 
-FrameHeader TcpStanding::farewell() const {
+std::optional<RankSet> PeerWaits::ranks() const {
+  if (Deadline::Clock::now() > until_) return std::nullopt;
+  return ranks_;
+}
+
+// Often enough that the others know before the deadline, seldom enough to cost nothing.
+TellsOfWaiting::TellsOfWaiting(Deadline deadline)
+    : period_(std::clamp((deadline.waited() + deadline.left()) / 8, milliseconds(50),
+                         milliseconds(2000))),
+      next_(Deadline::Clock::now() + period_) {}
+
+bool TellsOfWaiting::is_due() {
+  const auto now = Deadline::Clock::now();
+  if (now < next_) return false;
+  next_ = now + period_;
+  return true;
+}
+
+FrameHeader TellsOfWaiting::frame(const std::vector<int>& awaited) const {
+  const RankSet set = RankSet::of(awaited);
   FrameHeader header;
-  header.kind = FrameKind::leaving;
-  header.call = ending_.load(std::memory_order_acquire);
-  header.number = static_cast<std::uint64_t>(blamed_.load(std::memory_order_acquire) + 1);
+  header.kind = FrameKind::waiting;
+  header.number = set.words[0];
+  header.call = set.words[1];
+  header.index = static_cast<std::uint32_t>(period_.count());
   return header;
 }
 
+TcpStanding::TcpStanding(const TcpGroupSpec& spec)
+    : spec_(spec), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+std::optional<Stretches> Farewell::place(const FrameHeader& from) {
+  if (from.bytes > kMostBytes) return std::nullopt;
+  header = from;
+  words.resize(from.bytes);
+  return words.empty() ? Stretches{} : Stretches{{words.data(), words.size()}};
+}
+
+void TcpStanding::spend(std::exception_ptr error, Ending ending, int blamed,
+                        std::string_view words) {
+  const std::lock_guard lock(mutex_);
+  if (spent_.is_set()) return;
+  ending_ = ending;
+  blamed_ = blamed;
+  if (ending == Ending::mismatch) words_ = words.substr(0, Farewell::kMostBytes);
+  spent_.set(std::move(error));
+  eventfd_write(wake_.fd(), 1);
+}
+
+void TcpStanding::queue_farewell(FrameSender& out) const {
+  const std::lock_guard lock(mutex_);
+  FrameHeader header;
+  header.kind = FrameKind::leaving;
+  header.call = static_cast<std::uint64_t>(ending_);
+  header.number = static_cast<std::uint64_t>(blamed_ + 1);
+  header.bytes = static_cast<std::uint32_t>(words_.size());
+  Stretches payload;
+  if (!words_.empty()) payload.push_back({const_cast<char*>(words_.data()), words_.size()});
+  out.queue(header, std::move(payload));
+}
+
 Deadline TcpStanding::farewell_deadline() const {
-  const bool in_peace = farewell().call == static_cast<std::uint64_t>(Ending::left);
-  return Deadline::after(std::chrono::milliseconds(in_peace ? 10000 : 300));
+  return Deadline::after(std::chrono::milliseconds(is_spent() ? 300 : 10000));
 }
 
 void TcpStanding::look_around(const Place& place, const Others& others, Deadline deadline) {
@@ -39,7 +88,7 @@ void TcpStanding::look_around(const Place& place, const Others& others, Deadline
     fail(Ending::peer_lost, rank, peer_gone(place, rank, "has died"));
   }
   if (!deadline.passed()) return;
-  const std::vector<int> ranks = others.absent();
+  const std::vector<int> ranks = ranks_that_hold_up(others.absent(), spec_.rank, others.waits_for);
   std::vector<int> present;
   for (int rank = 0; rank < spec_.size; ++rank) {
     if (std::find(ranks.begin(), ranks.end(), rank) == ranks.end()) present.push_back(rank);
@@ -52,19 +101,18 @@ void TcpStanding::fail_connection(const Place& place, int peer, std::string_view
   fail(Ending::peer_lost, peer, peer_gone(place, peer, std::string(how)));
 }
 
-void TcpStanding::fail_without(const Place& place, int peer, const FrameHeader& farewell) {
-  const int blamed = static_cast<int>(farewell.number) - 1;
+void TcpStanding::fail_without(const Place& place, int peer, const Farewell& farewell) {
+  const int blamed = static_cast<int>(farewell.header.number) - 1;
   const bool names_another = blamed >= 0 && blamed < spec_.size && blamed != spec_.rank;
-  switch (static_cast<Ending>(farewell.call)) {
+  switch (static_cast<Ending>(farewell.header.call)) {
     case Ending::none:
     case Ending::left:
       fail_connection(place, peer, "has left the group");
     case Ending::cancelled:
       fail_connection(place, peer, "has aborted the group");
     case Ending::mismatch:
-      // Handed on as what it is, or a third rank would hear of a loss.
-      fail(Ending::mismatch, peer,
-           peer_gone(place, peer, "has left the group because calls did not fit together"));
+      // Handed on in the words of the rank that saw it.
+      fail(Ending::mismatch, blamed, InvalidInput(farewell.words));
     case Ending::peer_lost:
       if (!names_another) break;
       fail(Ending::peer_lost, blamed,
@@ -77,9 +125,9 @@ void TcpStanding::fail_without(const Place& place, int peer, const FrameHeader& 
   fail_connection(place, peer, "has left the group, having given this rank up,");
 }
 
-int TcpStanding::longest_sleep(Deadline deadline) const {
-  constexpr std::chrono::milliseconds kLookAround{250};
-  return static_cast<int>(std::min(deadline.left(), kLookAround).count());
+int TcpStanding::longest_sleep(Deadline deadline, const TellsOfWaiting& tells) const {
+  constexpr milliseconds kLookAround{250};
+  return static_cast<int>(std::min({deadline.left(), kLookAround, tells.period()}).count());
 }
 
 bool SocketPatience::try_again() {

@@ -4,12 +4,16 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
+#include "shoal/comm/roll_call.h"
 #include "shoal/comm/socket.h"
 #include "shoal/comm/tcp_stream.h"
 #include "shoal/comm/world.h"
@@ -31,6 +35,42 @@ struct TcpGroupSpec {
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };
 };
 
+// The last frame of a rank.
+struct Farewell {
+  static constexpr std::size_t kMostBytes = 4096;
+  FrameHeader header;
+  std::string words;
+  // Where the payload of a farewell goes; its `header` is taken over. nullopt: it is impossible.
+  std::optional<Stretches> place(const FrameHeader& from);
+  bool in_peace() const { return header.call == static_cast<std::uint64_t>(Ending::left); }
+};
+
+// What a peer last said about its waiting.
+class PeerWaits {
+ public:
+  void take(const FrameHeader& header);
+  // nullopt when it has not said so lately: it does not wait, or has stopped.
+  std::optional<RankSet> ranks() const;
+
+ private:
+  RankSet ranks_;
+  Deadline::Clock::time_point until_{};
+};
+
+// When a rank that waits tells the others for whom.
+class TellsOfWaiting {
+ public:
+  explicit TellsOfWaiting(Deadline deadline);
+  // True once every period.
+  bool is_due();
+  FrameHeader frame(const std::vector<int>& awaited) const;
+  std::chrono::milliseconds period() const { return period_; }
+
+ private:
+  std::chrono::milliseconds period_;
+  Deadline::Clock::time_point next_;
+};
+
 // Any thread.
 class TcpStanding {
  public:
@@ -41,31 +81,33 @@ class TcpStanding {
   bool is_spent() const { return spent_.is_set(); }
   int wake_fd() const { return wake_.fd(); }  // readable once the group is spent
 
-  // Makes the group spent with this error, if it was not; wakes all threads. `ending` and `blamed`
-  // are what the other ranks will be told.
-  void spend(std::exception_ptr error, Ending ending, int blamed);
-  FrameHeader farewell() const;
+  // Makes the group spent with this error, if it was not; wakes all threads. `ending`, `blamed` and
+  // `words` are what the other ranks will be told.
+  void spend(std::exception_ptr error, Ending ending, int blamed, std::string_view words);
+  // The payload lies in this object.
+  void queue_farewell(FrameSender& out) const;
   // How long saying it may take. One that leaves in peace waits until the others have taken what it
   // sent before; one that fails does not wait for those who may be the reason.
   Deadline farewell_deadline() const;
 
   // In milliseconds: how long a wait may sleep before it has to look around.
-  int longest_sleep(Deadline deadline) const;
+  int longest_sleep(Deadline deadline, const TellsOfWaiting& tells) const;
   // What a wait asks the caller about the other ranks.
   struct Others {
     std::function<std::vector<int>()> absent;  // who has not come
     std::function<bool(int)> left_in_peace;    // said farewell after its last call
+    std::function<std::optional<RankSet>(int)> waits_for;
   };
   // Throws when a process of the group has died or the deadline has passed.
   void look_around(const Place& place, const Others& others, Deadline deadline);
   // Throws what a farewell, or a connection that ended without one, means for a call that still
   // needs the peer.
-  [[noreturn]] void fail_without(const Place& place, int peer, const FrameHeader& farewell);
+  [[noreturn]] void fail_without(const Place& place, int peer, const Farewell& farewell);
   [[noreturn]] void fail_connection(const Place& place, int peer, std::string_view how);
 
   template <typename E>
   [[noreturn]] void fail(Ending ending, int blamed, const E& error) {
-    spend(std::make_exception_ptr(error), ending, blamed);
+    spend(std::make_exception_ptr(error), ending, blamed, error.what());
     throw error;
   }
 
@@ -73,8 +115,10 @@ class TcpStanding {
   const TcpGroupSpec& spec_;
   Socket wake_;
   Spent spent_;
-  std::atomic<std::uint32_t> ending_{static_cast<std::uint32_t>(Ending::left)};
-  std::atomic<std::int32_t> blamed_{-1};
+  mutable std::mutex mutex_;  // guards everything below
+  Ending ending_ = Ending::left;
+  int blamed_ = -1;
+  std::string words_;  // does not change once the group is spent
 };
 
 // Waiting for sockets: first polling, then asleep in the kernel.

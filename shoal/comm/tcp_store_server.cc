@@ -27,6 +27,7 @@ namespace {
 using std::chrono::milliseconds;
 constexpr std::chrono::seconds kHandshake{10};
 constexpr std::size_t kMostClients = 16384;
+constexpr std::size_t kMostStrangers = 1024;  // that have not proved the secret
 constexpr std::size_t kMostUnread = std::size_t{64} << 20;
 constexpr std::size_t kMostKept = std::size_t{1} << 30;  // bytes of all values together
 
@@ -107,7 +108,13 @@ class TcpStoreServer final : public StoreServer {
     while (Socket socket = accept_tcp(listener_)) {
       tune_for_data(socket);
       clients_.emplace_back(std::move(socket), secret_);
+      ++strangers_;
       write(clients_.back());
+    }
+    // Workers prove it within milliseconds, so the oldest strangers are hardly some.
+    for (auto client = clients_.begin(); strangers_ > kMostStrangers;) {
+      const auto here = client++;
+      if (!here->admitted) drop(here);
     }
   }
 
@@ -141,6 +148,7 @@ class TcpStoreServer final : public StoreServer {
     if (verdict == Doorkeeper::Verdict::more) return true;
     client.out += client.keeper.answer();
     client.admitted = verdict == Doorkeeper::Verdict::accepted;
+    if (client.admitted) --strangers_;
     client.closing = !client.admitted;
     return write(client) && !(client.closing && client.out_begin == client.out.size());
   }
@@ -230,6 +238,7 @@ class TcpStoreServer final : public StoreServer {
 
   void drop(std::list<Client>::iterator client) {
     std::erase_if(waiting_, [&](const Waiting& waiting) { return waiting.client == &*client; });
+    if (!client->admitted) --strangers_;
     const auto last_words = std::move(client->when_gone);
     clients_.erase(client);
     for (const auto& [key, value] : last_words) keep(key, value);
@@ -246,6 +255,7 @@ class TcpStoreServer final : public StoreServer {
   const std::string secret_;
   Socket wake_;
   std::list<Client> clients_;  // a list: Waiting points to its elements
+  std::size_t strangers_ = 0;  // of them, not admitted
   std::list<Waiting> waiting_;
   std::map<std::string, std::string> values_;
   std::size_t kept_ = 0;

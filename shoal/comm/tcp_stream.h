@@ -28,7 +28,10 @@ enum class FrameKind : std::uint8_t {
   numbered,      // of a FrameRun: `index` says which
   arrival,       // nothing but the call
   message,       // point to point
-  leaving,       // the last frame: `call` says why (Ending), `number` because of which rank
+  waiting,       // for whom the sender waits: a RankSet in `number` and `call`; `index`: says so
+                 // again after so many milliseconds
+  leaving,       // the last frame: `call` says why (Ending), `number` because of which rank; the
+                 // payload says it in words where the others are to say the same
 };
 
 struct FrameHeader {

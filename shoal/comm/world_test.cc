@@ -171,58 +171,6 @@ TEST_P(WorldOn, AReceiveOfAnotherSizeNamesBoth) {
   });
 }
 
-TEST_P(WorldOn, CallsThatDifferAreNamedNotHungUp) {
-  on_ranks(2, [&](World& world) {
-    const auto group = world.form_group("data", {0, 1}, soon());
-    std::vector<float> values(world.rank() == 0 ? 4 : 5);
-    const Buffer all = buffer(std::span(values));
-    group->barrier(soon());
-    try {
-      group->all_reduce({&all, 1}, ReduceOp::sum, soon());
-      ADD_FAILURE() << "reduced";
-    } catch (const InvalidInput& error) {
-      EXPECT_THAT(error.what(), AllOf(HasSubstr("#2 of group data"),
-                                      HasSubstr("rank 0 called all_reduce(sum, 4 x float32"),
-                                      HasSubstr("rank 1 called all_reduce(sum, 5 x float32")));
-    } catch (const PeerLost& error) {
-      // The other was first to see it and has gone.
-      EXPECT_THAT(error.what(), HasSubstr("did not fit together"));
-    }
-    EXPECT_THROW(group->barrier(soon()), Error);  // the group is spent
-  });
-}
-
-TEST_P(WorldOn, DifferentOperationsAndTypesAreNamed) {
-  for (int kind = 0; kind < 3; ++kind) {
-    std::atomic<int> named{0};
-    on_ranks(3, [&](World& world) {
-      const auto group = world.form_group("data", {0, 1, 2}, soon());
-      std::vector<float> floats(4000);
-      std::vector<std::int32_t> numbers(4000);
-      const Buffer a = buffer(std::span(floats));
-      const Buffer b = buffer(std::span(numbers));
-      try {
-        if (world.rank() != 1) {
-          group->all_reduce({&a, 1}, ReduceOp::sum, soon());
-        } else if (kind == 0) {
-          group->barrier(soon());
-        } else if (kind == 1) {
-          group->all_reduce({&b, 1}, ReduceOp::sum, soon());
-        } else {
-          group->broadcast(a, 1, soon());
-        }
-        ADD_FAILURE() << "rank " << world.rank() << " returned";
-      } catch (const InvalidInput& error) {
-        EXPECT_THAT(error.what(), HasSubstr("differ"));
-        ++named;
-      } catch (const PeerLost& error) {
-        EXPECT_THAT(error.what(), HasSubstr("did not fit together"));
-      }
-    });
-    EXPECT_GE(named.load(), 1) << kind;
-  }
-}
-
 TEST_P(WorldOn, AnAbsentRankIsNamedAtTheDeadline) {
   on_ranks(3, [&](World& world) {
     const auto group = world.form_group("data", {0, 1, 2}, soon());
