@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 constexpr int kChannels = 2;  // collectives, messages
 constexpr std::chrono::seconds kHandshake{10};
 constexpr std::size_t kMostStrangers = 64;  // at a time
+constexpr int kMostAttempts = 8;            // to connect, over most of a second
 
 struct Offer {
   std::string secret;  // of the first rank only
@@ -136,7 +137,7 @@ class TcpGroupForms final : public FormsGroup {
   Socket connect(int peer, int channel, const Offer& theirs, Deadline deadline) const {
     const std::uint64_t who = static_cast<std::uint64_t>(forming_.rank * kChannels + channel);
     milliseconds pause{10};
-    for (;;) {
+    for (int attempts = 1;; ++attempts) {
       std::string failures;
       bool turned_away = false;
       for (const std::string& address : ways_to(peer, theirs)) {
@@ -156,8 +157,10 @@ class TcpGroupForms final : public FormsGroup {
                                 theirs.port, why);
       }
       check_alive();
-      if (!turned_away || deadline.passed()) throw_unreachable(peer, failures);
-      // A crowd of strangers may have pushed us out.
+      if (!turned_away || attempts == kMostAttempts || deadline.passed()) {
+        throw_unreachable(peer, failures);
+      }
+      // A crowd of strangers may have pushed us out, or the network failed for a moment.
       std::this_thread::sleep_for(std::min(pause, deadline.left()));
       pause = std::min(pause * 2, milliseconds(200));
     }
@@ -194,7 +197,7 @@ class TcpGroupForms final : public FormsGroup {
         const auto here = visitor++;
         const Doorkeeper::Verdict verdict = listen_to(*here);
         if (verdict == Doorkeeper::Verdict::more && !here->give_up.passed()) continue;
-        if (verdict == Doorkeeper::Verdict::accepted && welcome(*here)) --missing;
+        if (verdict == Doorkeeper::Verdict::accepted) missing -= welcome(*here);
         visitors.erase(here);
       }
       while (Socket socket = accept_tcp(listener_)) {
@@ -221,19 +224,21 @@ class TcpGroupForms final : public FormsGroup {
     return nothing_yet ? Doorkeeper::Verdict::more : Doorkeeper::Verdict::refused;
   }
 
-  bool welcome(Visitor& visitor) {
+  // Returns how many connections have come with it. A member that comes again has lost its first
+  // connection: only the last counts.
+  int welcome(Visitor& visitor) {
     const std::uint64_t peer = visitor.keeper.visitor() / kChannels;
     const int channel = static_cast<int>(visitor.keeper.visitor() % kChannels);
     const std::string& answer = visitor.keeper.answer();
     if (peer <= static_cast<std::uint64_t>(forming_.rank) ||
         peer >= static_cast<std::uint64_t>(size_) ||
-        (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer] ||
         !write_all(visitor.socket, answer.data(), answer.size(),
                    Deadline::after(milliseconds(100)))) {
-      return false;
+      return 0;
     }
+    const bool known = (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer].fd() >= 0;
     keep(static_cast<int>(peer), channel, std::move(visitor.socket));
-    return true;
+    return known ? 0 : 1;
   }
 
   [[noreturn]] void throw_unconnected(Deadline deadline) const {

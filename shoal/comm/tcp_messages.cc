@@ -284,13 +284,19 @@ void TcpMessages::wait(int fd, short events, bool watch_all, Message& message) {
   std::vector<pollfd> entries;
   entries.push_back({standing_.wake_fd(), POLLIN, 0});
   entries.push_back({fd, events, 0});
+  bool gave_up = false;  // somebody, as was heard while another was awaited
   for (Incoming& incoming : incoming_) {
     if (incoming.fd < 0 || incoming.fd == fd) continue;
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
-    if (!lock || !incoming.open) continue;
+    if (!lock) continue;
+    if (!incoming.open) {
+      gave_up |= incoming.died || !incoming.farewell.in_peace();
+      continue;
+    }
     // A receiver is not to be woken by everybody's data, only by their end.
     entries.push_back({incoming.fd, static_cast<short>(watch_all ? POLLIN : POLLRDHUP), 0});
   }
+  if (gave_up) keep_from_all(message);
   if (watch_all) {
     const std::unique_lock lock(incoming_[message.peer].mutex, std::try_to_lock);
     if (lock && incoming_[message.peer].open) entries[1].events |= POLLIN;
