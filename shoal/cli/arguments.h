@@ -56,6 +56,7 @@ struct CommBenchArguments {
   std::string engine = "shm";
   std::string algorithm = "two_shot";
   std::string operation = "all_reduce";
+  std::string buffers = "ordinary";
   std::optional<std::int64_t> from, to;  // bytes
   int repetitions = 5;
   std::filesystem::path json;

@@ -39,6 +39,10 @@ MeasureOptions options_of(const CommBenchArguments& arguments) {
   options.engine = engines_called(arguments.engine).front();
   options.operation = operation_called(arguments.operation);
   options.algorithm = algorithm_called(arguments.algorithm);
+  if (arguments.buffers != "ordinary" && arguments.buffers != "shared") {
+    throw InvalidInput(fmt::format("--buffers {}: name ordinary or shared", arguments.buffers));
+  }
+  options.shared_buffers = arguments.buffers == "shared";
   options.ranks = arguments.ranks;
   options.repetitions = arguments.repetitions;
   options.from_bytes = arguments.from.value_or(defaults.from_bytes);
@@ -67,10 +71,10 @@ std::string text_of(const MachineProbe& probe) {
 std::string title_of(const MeasureOptions& options) {
   const bool reduces =
       options.operation == Operation::all_reduce || options.operation == Operation::reduce_scatter;
-  return fmt::format("{}{}, {} {} over {}", name_of(options.operation),
+  return fmt::format("{}{}, {} {} over {}{}", name_of(options.operation),
                      reduces ? fmt::format(" ({})", name_of(options.algorithm)) : "", options.ranks,
                      options.engine == Engine::memory ? "threads" : "processes",
-                     name_of(options.engine));
+                     name_of(options.engine), options.shared_buffers ? ", shared buffers" : "");
 }
 
 void print_head(const MeasureOptions& options) {
@@ -103,11 +107,14 @@ nlohmann::json to_json(const MachineProbe& probe) {
 }
 
 nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured>& sizes) {
-  nlohmann::json json = {
-      {"operation", name_of(options.operation)}, {"engine", name_of(options.engine)},
-      {"algorithm", name_of(options.algorithm)}, {"ranks", options.ranks},
-      {"cores", allowed_cores().size()},         {"repetitions", options.repetitions},
-      {"sizes", nlohmann::json::array()}};
+  nlohmann::json json = {{"operation", name_of(options.operation)},
+                         {"engine", name_of(options.engine)},
+                         {"algorithm", name_of(options.algorithm)},
+                         {"ranks", options.ranks},
+                         {"cores", allowed_cores().size()},
+                         {"repetitions", options.repetitions},
+                         {"buffers", options.shared_buffers ? "shared" : "ordinary"},
+                         {"sizes", nlohmann::json::array()}};
   for (const Measured& size : sizes) {
     nlohmann::json row = {{"bytes", size.bytes},
                           {"calls", size.calls},

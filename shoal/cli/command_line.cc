@@ -133,6 +133,10 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
       .add_option("--algorithm", arguments.algorithm,
                   "Of all_reduce (of reduce_scatter two_shot and ring): " + algorithm_names())
       ->option_text("NAME (two_shot)");
+  bench
+      .add_option("--buffers", arguments.buffers,
+                  "ordinary, or shared: in memory that all ranks can reach")
+      ->option_text("NAME (ordinary)");
   bench.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
       ->option_text("BYTES (4)");
   bench.add_option("--to", arguments.to, "Largest size")->option_text("BYTES (268435456)");

@@ -1,7 +1,14 @@
 #include "shoal/comm/group.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
 #include "shoal/comm/call.h"
 #include "shoal/comm/checks.h"
+#include "shoal/core/error.h"
 
 namespace shoal {
 namespace {
@@ -12,6 +19,17 @@ std::vector<Any> nothing_for(int size, ElementType type) {
 }
 
 }  // namespace
+
+std::shared_ptr<std::byte> Group::allocate(std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  const std::size_t whole = std::max(kLine, (bytes + kLine - 1) / kLine * kLine);
+  void* memory = std::aligned_alloc(kLine, whole);
+  if (memory == nullptr) {
+    throw OutOfMemory(fmt::format("there is no memory for a buffer of {} bytes", bytes));
+  }
+  std::memset(memory, 0, whole);
+  return {static_cast<std::byte*>(memory), [](std::byte* data) { std::free(data); }};
+}
 
 void Group::all_to_all(std::span<const ConstBuffer> in, std::span<const Buffer> out,
                        Deadline deadline) {

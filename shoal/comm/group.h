@@ -107,6 +107,14 @@ class Group {
   // will come. Does not block; false while another thread receives from there.
   virtual bool has_message(int from) = 0;
 
+  // Zeroed memory from a multiple of 64 bytes on, for buffers of calls: where all ranks' buffers of
+  // an all_reduce (two_shot), reduce_scatter, all_gather or broadcast are such memory, of memory
+  // and shm groups in one piece, nothing is copied on the way. Ordinary memory over tcp, and where
+  // 16 GiB (1 GiB in groups of more than 16) are in use. It may outlive the group. After a call has
+  // failed, others may still write to its buffers until they have failed too. Any thread.
+  // Throws OutOfMemory.
+  virtual std::shared_ptr<std::byte> allocate(std::size_t bytes);
+
   // From any thread: every call under way and to come throws Cancelled.
   virtual void abort() = 0;
 

@@ -65,11 +65,12 @@ double ping(int first_core, int second_core) {
 
 double copy_speed() {
   constexpr std::int64_t kBytes = std::int64_t{64} << 20;
-  const PrefaultedMemory from(kBytes), to(kBytes);
+  const auto from = prefaulted_memory(kBytes);
+  const auto to = prefaulted_memory(kBytes);
   std::vector<double> times;
   for (int i = 0; i < 5; ++i) {
     const auto start = Clock::now();
-    std::memcpy(to.data(), from.data(), kBytes);
+    std::memcpy(to.get(), from.get(), kBytes);
     times.push_back(seconds_since(start));
   }
   return kBytes / median_of(times);

@@ -67,7 +67,7 @@ class Measurement {
     std::iota(all.begin(), all.end(), 0);
     const auto group = world.form_group("bench", all, deadline());
     const std::vector<std::int64_t> sizes = measured_sizes(options_);
-    TimedCalls calls(*group, options_.operation, sizes.back());
+    TimedCalls calls(*group, options_.operation, sizes.back(), options_.shared_buffers);
     for (const std::int64_t bytes : sizes) {
       calls.take_size(bytes);
       measure_size(calls, bytes);
@@ -161,6 +161,9 @@ std::vector<std::string> MeasureOptions::problems() const {
     faults.push_back(fmt::format("{} does not run {}: it is an algorithm of all_reduce{}",
                                  name_of(operation), name_of(algorithm),
                                  algorithm == Algorithm::ring ? " and reduce_scatter" : ""));
+  }
+  if (shared_buffers && engine == Engine::tcp) {
+    faults.push_back("no buffer is shared over tcp: measure ordinary ones");
   }
   if (ranks < 2 || ranks > MeasureBoard::kMostRanks) {
     faults.push_back(fmt::format("{} ranks: give 2 to {}", ranks, MeasureBoard::kMostRanks));

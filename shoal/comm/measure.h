@@ -20,6 +20,7 @@ struct MeasureOptions {
   Engine engine = Engine::shm;                // memory: ranks are threads; shm and tcp: processes
   Algorithm algorithm = Algorithm::two_shot;  // of all_reduce; reduce_scatter: two_shot, ring
   Operation operation = Operation::all_reduce;
+  bool shared_buffers = false;  // from Group::allocate: over memory and shm
   int ranks = 2;
   // The sizes, each four times the one before. A size is what one rank holds: all that is reduced,
   // sent or handed out, or all that is gathered. Without meaning for a barrier.

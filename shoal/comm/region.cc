@@ -46,8 +46,13 @@ std::byte* map(int file, std::size_t bytes) {
 RegionShape RegionShape::of(int size) {
   RegionShape shape;
   shape.size = size;
-  // Many ranks have many pairs: keep the address space of one region below some GiB.
+  // Many ranks have many pairs.
   if (size > 16) shape.channel_bytes = std::size_t{256} << 10;
+  // Address space only: pages come when they are used.
+  shape.arena_bytes = std::size_t{size > 16 ? 1U : 16U} << 30;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  shape.arena_bytes = std::size_t{64} << 20;
+#endif
   return shape;
 }
 
@@ -62,14 +67,24 @@ std::size_t RegionShape::channel_states_at() const { return staging_at() + kChun
 std::size_t RegionShape::channels_at() const {
   return round_up(channel_states_at() + sizeof(ChannelState) * channels(), 4096);
 }
-std::size_t RegionShape::bytes() const { return channels_at() + channel_bytes * channels(); }
+std::size_t RegionShape::arenas_at() const {
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  return round_up(channels_at() + channel_bytes * channels(), kHugePage);
+}
+std::size_t RegionShape::bytes() const { return arenas_at() + arena_stride() * size; }
 
 Region::Region(int file, std::byte* base, RegionShape shape)
     : file_(file),
       base_(base),
       shape_(shape),
       states_(reinterpret_cast<RankState*>(base + shape.states_at())),
-      channel_states_(reinterpret_cast<ChannelState*>(base + shape.channel_states_at())) {}
+      channel_states_(reinterpret_cast<ChannelState*>(base + shape.channel_states_at())) {
+  if (shape.arena_bytes == 0) return;
+  // Refused where there are no such pages. Arenas hold what their users can make again.
+  std::byte* const arenas = base + shape.arenas_at();
+  madvise(arenas, shape.arena_stride() * shape.size, MADV_HUGEPAGE);
+  madvise(arenas, shape.arena_stride() * shape.size, MADV_DONTDUMP);
+}
 
 Region::~Region() {
   munmap(base_, shape_.bytes());
@@ -92,39 +107,56 @@ void Region::make(const RegionToken& token) {
   header->token = token;
 }
 
+// Where the system does not give the address space for arenas, there are none.
+template <typename Make>
+std::shared_ptr<Region> Region::with_or_without_arenas(int size, const Make& make) {
+  RegionShape shape = RegionShape::of(size);
+  try {
+    return make(shape);
+  } catch (const InvalidInput&) {
+    shape.arena_bytes = 0;
+  }
+  return make(shape);
+}
+
 std::shared_ptr<Region> Region::in_process(int size) {
-  const RegionShape shape = RegionShape::of(size);
-  std::shared_ptr<Region> region(new Region(-1, map(-1, shape.bytes()), shape));
-  region->make({});
-  return region;
+  return with_or_without_arenas(size, [](const RegionShape& shape) {
+    std::shared_ptr<Region> region(new Region(-1, map(-1, shape.bytes()), shape));
+    region->make({});
+    return region;
+  });
 }
 
 std::shared_ptr<Region> Region::in_file(int size, const RegionToken& token) {
-  const RegionShape shape = RegionShape::of(size);
-  const int file = memfd_create("shoal", MFD_CLOEXEC);
-  if (file < 0) {
-    throw InvalidInput(fmt::format("cannot make a memory file: {}", std::strerror(errno)));
-  }
-  if (ftruncate(file, static_cast<off_t>(shape.bytes())) != 0) {
-    const int reason = errno;
-    close(file);
-    throw InvalidInput(fmt::format("cannot give a memory file {} bytes: {}", shape.bytes(),
-                                   std::strerror(reason)));
-  }
-  try {
-    std::shared_ptr<Region> region(new Region(file, map(file, shape.bytes()), shape));
-    region->make(token);
-    return region;
-  } catch (const Error&) {
-    close(file);
-    throw;
-  }
+  return with_or_without_arenas(size, [&](const RegionShape& shape) {
+    const int file = memfd_create("shoal", MFD_CLOEXEC);
+    if (file < 0) {
+      throw InvalidInput(fmt::format("cannot make a memory file: {}", std::strerror(errno)));
+    }
+    if (ftruncate(file, static_cast<off_t>(shape.bytes())) != 0) {
+      const int reason = errno;
+      close(file);
+      throw InvalidInput(fmt::format("cannot give a memory file {} bytes: {}", shape.bytes(),
+                                     std::strerror(reason)));
+    }
+    try {
+      std::shared_ptr<Region> region(new Region(file, map(file, shape.bytes()), shape));
+      region->make(token);
+      return region;
+    } catch (const Error&) {
+      close(file);
+      throw;
+    }
+  });
 }
 
 std::shared_ptr<Region> Region::from_file(int file, int size, const RegionToken& token) {
-  const RegionShape shape = RegionShape::of(size);
+  RegionShape shape = RegionShape::of(size);
   struct stat status {};
-  if (fstat(file, &status) != 0 || static_cast<std::size_t>(status.st_size) != shape.bytes()) {
+  const bool known = fstat(file, &status) == 0;
+  const auto offered = static_cast<std::size_t>(status.st_size);
+  if (offered != shape.bytes()) shape.arena_bytes = 0;
+  if (!known || offered != shape.bytes()) {
     close(file);
     throw InvalidInput(
         fmt::format("the shared memory offered for a group of {} ranks has another "

@@ -15,18 +15,25 @@ namespace shoal {
 SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       size_(spec_.region->shape().size),
+      arena_(std::make_shared<Arena>(spec_.region, spec_.rank)),
       wait_(spec_),
       messages_(spec_, wait_),
       schedules_(spec_.algorithm, spec_.rank, size_),
       frames_(spec_, wait_),
       sources_(size_),
       outputs_(size_),
+      places_(size_),
       registered_(std::move(registry), *this) {}
 
 SharedGroup::~SharedGroup() { wait_.leave(Ending::left, -1, {}); }
 
 std::uint64_t SharedGroup::bytes_sent() const {
   return bytes_sent_.load(std::memory_order_relaxed);
+}
+
+std::shared_ptr<std::byte> SharedGroup::allocate(std::size_t bytes) {
+  if (auto memory = arena_->allocate(bytes)) return memory;
+  return Group::allocate(bytes);
 }
 
 bool SharedGroup::has_message(int from) {

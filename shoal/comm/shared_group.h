@@ -11,6 +11,9 @@
 // line that both sides write in turn costs a tenth of one that only travels one way.
 // Cost: one step up to RegionShape::kSmallBytes; above, one step and one "done" per chunk, and
 // 2 (n-1)/n of the bytes written for others.
+//
+// Buffers that all ranks have from allocate() are not staged: rank r reads slice r of all of them
+// and writes the sum to all of them. Cost: one step and one "done"; S read and S written by each.
 #pragma once
 
 #include <atomic>
@@ -18,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/arena.h"
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
@@ -54,6 +58,7 @@ class SharedGroup final : public Group {
   bool has_message(int from) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
+  std::shared_ptr<std::byte> allocate(std::size_t bytes) override;
 
  protected:
   void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
@@ -85,6 +90,17 @@ class SharedGroup final : public Group {
   void run_frames(const Round& round, FrameRun& run);
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
   void reduce_chunks(const Round& round, const Cut& cut, const Parts& in, const Parts* out);
+  // The same, and all_gather, of vectors in arenas.
+  void reduce_in_place(const Round& round, const Parts& in, const Parts* out);
+  void gather_in_place(const Round& round, Buffer out, std::size_t bytes);
+  // Shows with the next step where the own vector lies.
+  void show_place(ArenaPlace place);
+  // Of the step that all have published: how many ranks' vectors lie in arenas, and where.
+  int count_places();
+  std::byte* place_of(int rank) { return region().arena(rank) + (places_[rank] - 1); }
+  // Some vectors lie in arenas and some do not: those that do are staged after all.
+  void settle_on_staging(const Round& round, const Cut& cut, const Parts& in, bool is_in_arena);
+  void stage_early(const Round& round, const Cut& cut, const Parts& in, std::size_t chunk);
   void stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number);
   void reduce_slice(const Round& round, const Cut& cut, std::size_t chunk, const Parts& in,
                     const Parts* out);
@@ -98,6 +114,7 @@ class SharedGroup final : public Group {
 
   const SharedGroupSpec spec_;
   const int size_;
+  const std::shared_ptr<Arena> arena_;  // shared: with the memory that was allocated
   SharedWait wait_;
   SharedMessages messages_;
 
@@ -109,6 +126,7 @@ class SharedGroup final : public Group {
   SharedFrames frames_;
   std::vector<const std::byte*> sources_;  // for one kernel call
   std::vector<std::byte*> outputs_;
+  std::vector<ArenaPlace> places_;  // by rank, of the call under way
 
   std::atomic<std::uint64_t> bytes_sent_{0};
   std::atomic<std::uint64_t> calls_shown_{0};  // calls_, for abort() from another thread

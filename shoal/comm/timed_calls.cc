@@ -18,38 +18,45 @@ float input_at(int rank, std::int64_t place) {
 
 }  // namespace
 
-PrefaultedMemory::PrefaultedMemory(std::int64_t bytes) {
+std::shared_ptr<float> prefaulted_memory(std::int64_t bytes) {
   constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
   const auto whole = static_cast<std::size_t>((bytes + kHugePage - 1) / kHugePage * kHugePage);
-  if (whole == 0) return;
-  data_.reset(static_cast<float*>(std::aligned_alloc(kHugePage, whole)));
-  if (!data_) throw OutOfMemory("there is no memory left for the buffers: measure smaller sizes");
+  if (whole == 0) return nullptr;
+  std::shared_ptr<float> memory(static_cast<float*>(std::aligned_alloc(kHugePage, whole)),
+                                [](float* data) { std::free(data); });
+  if (!memory) throw OutOfMemory("there is no memory left for the buffers: measure smaller sizes");
   // Refused where the kernel has no such pages: then they are small ones.
-  madvise(data_.get(), whole, MADV_HUGEPAGE);
-  std::memset(data_.get(), 0, whole);
+  madvise(memory.get(), whole, MADV_HUGEPAGE);
+  std::memset(memory.get(), 0, whole);
+  return memory;
 }
-
-void PrefaultedMemory::Free::operator()(float* data) const { std::free(data); }
 
 bool TimedCalls::has_output(Operation operation) {
   return operation == Operation::all_gather || operation == Operation::reduce_scatter ||
          operation == Operation::all_to_all;
 }
 
-TimedCalls::TimedCalls(Group& group, Operation operation, std::int64_t most_bytes)
-    : group_(group),
-      operation_(operation),
-      in_memory_(most_bytes),
-      out_memory_(has_output(operation) ? most_bytes : 0) {}
+TimedCalls::TimedCalls(Group& group, Operation operation, std::int64_t most_bytes,
+                       bool shared_buffers)
+    : group_(group), operation_(operation) {
+  const auto memory = [&](std::int64_t bytes) -> std::shared_ptr<float> {
+    if (!shared_buffers) return prefaulted_memory(bytes);
+    const auto shared = group.allocate(static_cast<std::size_t>(bytes));
+    std::memset(shared.get(), 0, static_cast<std::size_t>(bytes));
+    return {shared, reinterpret_cast<float*>(shared.get())};
+  };
+  in_memory_ = memory(most_bytes);
+  if (has_output(operation)) out_memory_ = memory(most_bytes);
+}
 
 void TimedCalls::take_size(std::int64_t bytes) {
   const auto elements = static_cast<std::size_t>(bytes) / sizeof(float);
   const auto ranks = static_cast<std::size_t>(group_.size());
   const std::size_t part = elements / ranks;
-  in_ = {in_memory_.data(), operation_ == Operation::all_gather ? part : elements};
+  in_ = {in_memory_.get(), operation_ == Operation::all_gather ? part : elements};
   out_ = in_;
   if (has_output(operation_)) {
-    out_ = {out_memory_.data(), operation_ == Operation::reduce_scatter ? part : elements};
+    out_ = {out_memory_.get(), operation_ == Operation::reduce_scatter ? part : elements};
   }
   in_parts_.clear();
   out_parts_.clear();

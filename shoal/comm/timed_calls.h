@@ -11,25 +11,16 @@
 
 namespace shoal {
 
-// Memory for float32 whose pages are there, of 2 MiB where the system gives them.
-class PrefaultedMemory {
- public:
-  PrefaultedMemory() = default;
-  explicit PrefaultedMemory(std::int64_t bytes);  // throws OutOfMemory
-  float* data() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(float* data) const;
-  };
-  std::unique_ptr<float, Free> data_;
-};
+// Memory for float32 whose pages are there, of 2 MiB where the system gives them; null for none.
+// Throws OutOfMemory.
+std::shared_ptr<float> prefaulted_memory(std::int64_t bytes);
 
 // The rank's side. Values are small whole numbers, so that sums are exact in any order.
 class TimedCalls {
  public:
-  // Buffers for up to `most_bytes`. The group outlives this.
-  TimedCalls(Group& group, Operation operation, std::int64_t most_bytes);
+  // Buffers for up to `most_bytes`, from the group or of this process alone. The group outlives
+  // this.
+  TimedCalls(Group& group, Operation operation, std::int64_t most_bytes, bool shared_buffers);
 
   void take_size(std::int64_t bytes);  // a multiple of 4 times the group's size, or 0
   void write_input();
@@ -45,8 +36,8 @@ class TimedCalls {
 
   Group& group_;
   Operation operation_;
-  PrefaultedMemory in_memory_;
-  PrefaultedMemory out_memory_;
+  std::shared_ptr<float> in_memory_;
+  std::shared_ptr<float> out_memory_;
   std::span<float> in_;
   std::span<float> out_;  // where the result stands: `in_` when the operation is in place
   std::vector<ConstBuffer> in_parts_;  // of all_to_all
