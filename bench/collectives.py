@@ -9,8 +9,9 @@ Contenders, each once in every repetition:
   plugin    PyTorch's collectives on shoal         gloo      PyTorch's on Gloo
   mpi       Open MPI with and without its single copies, whichever is faster; left out without mpicc
 All time alike: buffers written anew, a meeting, the slowest rank of each call; medians of 5 to 400
-calls. A figure is the median of the repetitions, with the smallest and largest beside it. Between
-repetitions the machine is probed: one in which the cores moved apart or together is done again.
+calls. A figure is the median of the repetitions, with the smallest and largest beside it. Virtual
+cores move: what was measured near (they share a cache) and far is reported apart, and a repetition
+in which they moved is done again.
 """
 import argparse
 import json
@@ -104,22 +105,20 @@ class Bench:
         return named
 
     def measure(self, operation):
-        """{contender: {bytes: [seconds of each repetition]}} and the distances of the cores."""
-        figures = {name: {} for name in self.contenders(operation)}
-        distances = []
-        again = 2 * self.options.repetitions
-        while len(distances) < self.options.repetitions:
+        """{"near" or "far": {contender: {bytes: [seconds of each repetition]}}}"""
+        classes, done, tries = {}, 0, 4 * self.options.repetitions
+        while done < self.options.repetitions and tries > 0:
+            tries -= 1
             before = self.distance()
             found = {name: call() for name, call in self.contenders(operation).items()}
-            after = self.distance()
-            if before != after and again > 0:
-                again -= 1
-                continue
-            distances.append(before if before == after else "moved")
+            if self.distance() != before:
+                continue  # the cores moved apart or together meanwhile
+            figures = classes.setdefault(before, {name: {} for name in found})
             for name, times in found.items():
                 for size, seconds in times.items():
                     figures[name].setdefault(size, []).append(seconds)
-        return figures, distances
+            done = max(len(next(iter(f["gloo"].values()))) for f in classes.values())
+        return classes
 
 
 def text(seconds):
@@ -136,9 +135,10 @@ def size_text(size):
         size //= 1024
 
 
-def show(operation, figures, distances):
+def show(operation, distance, figures):
     names = list(figures)
-    print(f"\n{operation}, cores {', '.join(map(str, distances))}")
+    repetitions = len(next(iter(figures["gloo"].values())))
+    print(f"\n{operation}, {distance or 'one core'}, {repetitions} repetitions")
     print(f"{'size':>9}" + "".join(f"{name:>28}" for name in names)
           + f"{'gloo/shared':>13}{'gloo/plugin':>13}" + (f"{'mpi/shared':>12}{'mpi/ordinary':>14}"
                                                          if "mpi" in figures else ""))
@@ -170,9 +170,9 @@ def main():
             print("no mpicc: measured without an MPI")
         results = {}
         for operation in options.operations.split(","):
-            figures, distances = bench.measure(operation)
-            show(operation, figures, distances)
-            results[operation] = {"cores": distances, "seconds": figures}
+            results[operation] = bench.measure(operation)
+            for distance, figures in results[operation].items():
+                show(operation, distance, figures)
         if options.json:
             pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
 

@@ -9,5 +9,9 @@ for program in build/bin/*_bench; do
   echo "== $(basename "$program")"
   "$program"
 done
+for script in collectives plugin; do
+  echo "== $script"
+  "bench/$script.py"
+done
 echo "== training"
 bench/training.py "$@"

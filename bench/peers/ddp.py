@@ -1,6 +1,6 @@
 """One worker of PyTorch's own training of a bench model: DistributedDataParallel over Gloo, or alone.
 
-usage: torchrun --nproc-per-node N bench/peers/ddp.py MODEL STEPS
+usage: torchrun --nproc-per-node N bench/peers/ddp.py MODEL STEPS [ddp|fsdp2|alone] [gloo|shoal]
 Prints the seconds of each step as JSON (rank 0), and where START is set (seconds since 1970), the
 seconds from there to the end of the first step. Same models, batch and optimizer as bench/training.py.
 """
@@ -28,17 +28,25 @@ BATCH = {"mynet": 128, "wide": 64}
 
 def main():
     name, steps = sys.argv[1], int(sys.argv[2])
+    mode = sys.argv[3] if len(sys.argv) > 3 else "ddp"
+    backend = sys.argv[4] if len(sys.argv) > 4 else "gloo"
     world = int(os.environ.get("WORLD_SIZE", "1"))
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if world > 1:
-        dist.init_process_group("gloo")
+        if backend == "shoal":
+            import shoal  # noqa: F401
+        dist.init_process_group(backend)
     rank = dist.get_rank() if world > 1 else 0
     if "PIN" in os.environ:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(os.environ.get("LOCAL_RANK", "0"))]})
     model = MODELS[name]()
-    if world > 1:
+    if world > 1 and mode == "ddp":
         model = nn.parallel.DistributedDataParallel(model)
+    elif world > 1 and mode == "fsdp2":
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+        fully_shard(model, mesh=init_device_mesh("cpu", (world,)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     samples = BATCH[name] // world
     x, y = torch.randn(samples, *SHAPES[name]), torch.randint(10, (samples,))
@@ -51,6 +59,10 @@ def main():
         seconds.append(time.perf_counter() - start)
         if first_step is None and "START" in os.environ:
             first_step = time.time() - float(os.environ["START"])
+    if world > 1 and mode != "ddp":  # the slower worker of each step
+        everybody = [None] * world
+        dist.all_gather_object(everybody, seconds)
+        seconds = [max(step) for step in zip(*everybody)]
     if rank == 0:
         print(json.dumps({"seconds": seconds[1:], "first_step": first_step}), flush=True)
     if world > 1:

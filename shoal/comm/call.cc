@@ -38,6 +38,7 @@ std::string_view name_of(Operation operation) {
     case Operation::all_gather_lists:
       return "all_gather";
     case Operation::reduce_scatter:
+    case Operation::reduce_scatter_lists:
       return "reduce_scatter";
     case Operation::barrier:
       return "barrier";
@@ -82,6 +83,8 @@ std::string Call::text() const {
     case Operation::all_to_all:
     case Operation::all_gather_lists:
       return fmt::format("{}(lists of {})", name_of(operation), name_of(type));
+    case Operation::reduce_scatter_lists:
+      return fmt::format("reduce_scatter({}, lists of {})", name_of(op), name_of(type));
     case Operation::gather:
     case Operation::scatter:
       return fmt::format("{}({}, root {})", name_of(operation), name_of(type), root);

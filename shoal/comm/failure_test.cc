@@ -46,7 +46,7 @@ TEST(Failure, PackedCallsAreEqualExactlyWhenTheCallsAre) {
   EXPECT_EQ(Call::unpacked(call.packed()).text(), call.text());
   // Every field has room for its largest value and touches no other.
   std::set<std::uint64_t> words;
-  for (const Operation operation : {Operation::all_reduce, Operation::all_gather_lists}) {
+  for (const Operation operation : {Operation::all_reduce, Operation::reduce_scatter_lists}) {
     for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::hop_by_hop}) {
       for (const ElementType type : {ElementType::float32, ElementType::boolean}) {
         for (const ReduceOp op : {ReduceOp::sum, ReduceOp::bit_xor}) {

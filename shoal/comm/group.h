@@ -17,7 +17,7 @@ namespace shoal {
 
 enum class ReduceOp : std::uint8_t { sum, min, max, product, mean, bit_and, bit_or, bit_xor };
 std::string_view name_of(ReduceOp op);
-enum class Operation : std::uint8_t;
+struct Call;
 
 // Memory with a type. Borrowed: it must stay valid until the call returns.
 struct Buffer {
@@ -85,12 +85,15 @@ class Group {
   virtual void reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) = 0;
   virtual void barrier(Deadline deadline) = 0;
 
-  // The next four take lists of size() buffers, by rank, all of one type. Sizes may differ from
+  // The next five take lists of size() buffers, by rank, all of one type. Sizes may differ from
   // pair to pair, and be 0, as long as both ranks of a pair name the same: else InvalidInput that
   // names both. Every byte goes once, directly. What a rank gives itself is copied.
 
   // in[q] of rank r becomes out[r] of rank q.
   void all_to_all(std::span<const ConstBuffer> in, std::span<const Buffer> out, Deadline deadline);
+  // The reduction of all ranks' in[r], which are of one size, becomes `out` of rank r; added in the
+  // order of ranks. Needs scratch memory of the size of `out` for each other rank.
+  void reduce_scatter(std::span<const ConstBuffer> in, Buffer out, ReduceOp op, Deadline deadline);
   // `in` of rank r becomes out[r] of every rank.
   void all_gather(ConstBuffer in, std::span<const Buffer> out, Deadline deadline);
   // `in` of rank r becomes out[r] of `root`; elsewhere `out` is not looked at.
@@ -121,8 +124,9 @@ class Group {
   virtual std::uint64_t bytes_sent() const = 0;  // payload bytes handed to peers so far
 
  protected:
-  // in[q] goes to rank q, out[q] takes what rank q gives. `operation` and `root` are compared.
-  virtual void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+  // in[q] goes to rank q, out[q] takes what rank q gives. `call` is compared. What a rank gives
+  // itself is copied, unless both are one place.
+  virtual void transfer(const Call& call, std::span<const ConstBuffer> in,
                         std::span<const Buffer> out, Deadline deadline) = 0;
 };
 

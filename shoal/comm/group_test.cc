@@ -256,6 +256,43 @@ TEST_P(EveryEngine, GatherScatterAndAllGatherTakeSizesThatDiffer) {
   });
 }
 
+TEST_P(EveryEngine, ReduceScatterTakesPiecesThatDiffer) {
+  const auto elements = [](int rank) { return pair_elements(rank, 5); };
+  const ElementType type = ElementType::float32;
+  with_group(size(), setting().options(), [&](Group& group) {
+    const int rank = group.rank();
+    for (const ReduceOp op : {ReduceOp::sum, ReduceOp::mean, ReduceOp::max}) {
+      std::vector<Bytes> pieces;
+      std::vector<ConstBuffer> in;
+      for (int to = 0; to < size(); ++to) {
+        pieces.push_back(sample_input(type, elements(to), rank * 10 + to));
+        in.emplace_back(pieces.back().data(), elements(to), type);
+      }
+      Bytes out(elements(rank) * 4, std::byte{0x7f});
+      group.reduce_scatter(in, {out.data(), elements(rank), type}, op, soon());
+      Bytes expected(out.size());
+      std::vector<Bytes> theirs;
+      std::vector<const std::byte*> sources;
+      for (int from = 0; from < size(); ++from) {
+        theirs.push_back(sample_input(type, elements(rank), from * 10 + rank));
+      }
+      for (const Bytes& one : theirs) sources.push_back(one.data());
+      std::byte* const to = expected.data();
+      reduction_of(type, op)(sources, {&to, 1}, elements(rank));
+      ASSERT_TRUE(out == expected) << name_of(op);
+      for (int to_rank = 0; to_rank < size(); ++to_rank) {
+        ASSERT_TRUE(pieces[to_rank] == sample_input(type, elements(to_rank), rank * 10 + to_rank));
+      }
+    }
+    Bytes short_of_one((elements(rank) + 1) * 4);
+    std::vector<ConstBuffer> in(static_cast<std::size_t>(size()),
+                                ConstBuffer{short_of_one.data(), elements(rank), type});
+    EXPECT_THROW(group.reduce_scatter(in, {short_of_one.data(), elements(rank) + 1, type},
+                                      ReduceOp::sum, soon()),
+                 InvalidInput);
+  });
+}
+
 TEST_P(EveryEngine, SizesThatDoNotFitAreNamed) {
   if (size() < 3) return;
   with_group(size(), setting().options(), [&](Group& group) {

@@ -113,6 +113,11 @@ void SharedGroup::reduce_slice(const Round& round, const Cut& cut, std::size_t c
   }
 }
 
+void SharedGroup::take_staged(std::byte* to, std::byte* staged, std::size_t bytes) const {
+  if (size_ == 2) return take_over(to, staged, bytes);
+  std::memcpy(to, staged, bytes);  // others read it too
+}
+
 void SharedGroup::show_place(ArenaPlace place) {
   std::memcpy(next_line().payload, &place, sizeof place);
 }
@@ -199,15 +204,19 @@ void SharedGroup::broadcast(Buffer data, int root, Deadline deadline) {
     if (spec_.rank == root) await_done(round, done_);
     return;
   }
-  for (std::size_t begin = 0; begin < bytes; begin += RegionShape::kChunkBytes) {
-    const std::size_t here = std::min(RegionShape::kChunkBytes, bytes - begin);
+  // Several chunks, so that the root fills one while the others take the one before.
+  constexpr std::size_t kLeast = std::size_t{16} << 10;
+  const std::size_t chunk =
+      std::clamp(bytes / 8 / kLeast * kLeast, kLeast, RegionShape::kChunkBytes);
+  for (std::size_t begin = 0; begin < bytes; begin += chunk) {
+    const std::size_t here = std::min(chunk, bytes - begin);
     if (spec_.rank == root) {
       await_staging(round, done_);
       std::memcpy(staging(root, done_), data.data + begin, here);
     }
     publish(round);
     await_step(round);
-    if (spec_.rank != root) std::memcpy(data.data + begin, staging(root, done_), here);
+    if (spec_.rank != root) take_staged(data.data + begin, staging(root, done_), here);
     chunk_done();
   }
 }
@@ -241,8 +250,12 @@ void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
     await_step(round);
     for (int peer = 0; peer < size_ && here != 0; ++peer) {
       if (peer == spec_.rank) continue;
-      std::memcpy(out.data + bytes * static_cast<std::size_t>(peer) + begin, place(peer, steps_),
-                  here);
+      std::byte* const to = out.data + bytes * static_cast<std::size_t>(peer) + begin;
+      if (small) {
+        std::memcpy(to, place(peer, steps_), here);
+      } else {
+        take_staged(to, place(peer, steps_), here);
+      }
     }
     if (!small) chunk_done();
     begin += here;

@@ -7,8 +7,6 @@
 
 #include "shoal/comm/reduce_order.h"
 #include "shoal/comm/shared_round.h"
-#include "shoal/comm/transfer_run.h"
-#include "shoal/core/check.h"
 
 namespace shoal {
 
@@ -155,35 +153,6 @@ void SharedGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Dead
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
   ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
   run_frames(round, run);
-}
-
-// The sizes that each rank gives go with the step, so that those that do not fit have names.
-void SharedGroup::transfer(Operation operation, int root, std::span<const ConstBuffer> in,
-                           std::span<const Buffer> out, Deadline deadline) {
-  const Round round(*this, deadline,
-                    {.operation = operation, .type = in.front().type, .root = root});
-  const std::size_t bytes = in.size() * sizeof(std::uint64_t);
-  check(bytes <= RegionShape::kSmallBytes, "a group on one host has at most 256 ranks");
-  std::byte* const own = payload(spec_.rank, bytes, steps_ + 1);
-  for (int rank = 0; rank < size_; ++rank) {
-    const std::uint64_t elements = in[rank].elements;
-    std::memcpy(own + rank * sizeof elements, &elements, sizeof elements);
-  }
-  publish(round);
-  await_step(round);
-  std::vector<std::uint64_t> given(in.size());
-  for (int rank = 0; rank < size_; ++rank) {
-    std::memcpy(&given[rank], payload(rank, bytes, steps_) + spec_.rank * sizeof(std::uint64_t),
-                sizeof(std::uint64_t));
-  }
-  if (const int giver = first_unexpected(given, out); giver >= 0) {
-    wait_.fail(Ending::mismatch, giver,
-               sizes_differ(round.place(), giver, given[giver], spec_.rank, out[giver]));
-  }
-  TransferRun run(spec_.rank, in, out);
-  if (size_ > 1) {
-    bytes_sent_.fetch_add(frames_.run(run, round, deadline), std::memory_order_relaxed);
-  }
 }
 
 void SharedGroup::run_frames(const Round& round, FrameRun& run) {

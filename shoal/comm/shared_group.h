@@ -61,8 +61,8 @@ class SharedGroup final : public Group {
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override;
 
  protected:
-  void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
-                std::span<const Buffer> out, Deadline deadline) override;
+  void transfer(const Call& call, std::span<const ConstBuffer> in, std::span<const Buffer> out,
+                Deadline deadline) override;
 
  private:
   // A collective under way.
@@ -86,6 +86,9 @@ class SharedGroup final : public Group {
   std::byte* payload(int rank, std::size_t bytes, std::uint32_t step);
 
   void reduce_small(const Round& round, const Parts& in, std::byte* out);
+  class Handful;
+  void transfer_frames(const Round& round, bool own_is_done, std::span<const ConstBuffer> in,
+                       std::span<const Buffer> out);
   // Publishes, waits for all, and moves the frames.
   void run_frames(const Round& round, FrameRun& run);
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
@@ -105,6 +108,8 @@ class SharedGroup final : public Group {
   void reduce_slice(const Round& round, const Cut& cut, std::size_t chunk, const Parts& in,
                     const Parts* out);
 
+  // Copies what lies in another rank's staging memory.
+  void take_staged(std::byte* to, std::byte* staged, std::size_t bytes) const;
   std::byte* staging(int rank, std::uint32_t chunk) {
     return region().staging(rank, static_cast<int>(chunk & 1));
   }

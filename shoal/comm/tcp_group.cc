@@ -152,10 +152,9 @@ void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadlin
 }
 
 // The sizes that each rank gives go before, so that those that do not fit have names.
-void TcpGroup::transfer(Operation operation, int root, std::span<const ConstBuffer> in,
+void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
                         std::span<const Buffer> out, Deadline deadline) {
-  TcpRound round =
-      this->round({.operation = operation, .type = in.front().type, .root = root}, deadline);
+  TcpRound round = this->round(call, deadline);
   const std::size_t size = in.size();
   std::vector<std::uint64_t> table(size * size);  // row r: what rank r gives to each
   for (std::size_t rank = 0; rank < size; ++rank) {
@@ -171,7 +170,7 @@ void TcpGroup::transfer(Operation operation, int root, std::span<const ConstBuff
   std::vector<std::uint64_t> given(size);
   for (std::size_t rank = 0; rank < size; ++rank) given[rank] = table[rank * size + spec_.rank];
   if (const int giver = first_unexpected(given, out); giver >= 0) {
-    const Place place{std::string(name_of(operation)), round.number, spec_.name};
+    const Place place{std::string(name_of(call.operation)), round.number, spec_.name};
     try {
       standing_.fail(Ending::mismatch, giver,
                      sizes_differ(place, giver, given[giver], spec_.rank, out[giver]));

@@ -45,8 +45,8 @@ class TcpGroup final : public Group {
   std::uint64_t bytes_sent() const override;
 
  protected:
-  void transfer(Operation operation, int root, std::span<const ConstBuffer> in,
-                std::span<const Buffer> out, Deadline deadline) override;
+  void transfer(const Call& call, std::span<const ConstBuffer> in, std::span<const Buffer> out,
+                Deadline deadline) override;
 
  private:
   TcpRound round(const Call& call, Deadline deadline);

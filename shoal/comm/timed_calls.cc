@@ -96,6 +96,7 @@ void TimedCalls::call(Deadline deadline) {
     case Operation::gather:
     case Operation::scatter:
     case Operation::all_gather_lists:
+    case Operation::reduce_scatter_lists:
       break;
   }
   throw InvalidInput("this operation is not measured");

@@ -25,7 +25,7 @@ class Trial {
         // Of the schedules only the ring's leaves the pieces where they are wanted.
         pieces_(schedule_of(algorithm == Algorithm::ring ? Algorithm::ring : Algorithm::two_shot,
                             size_)),
-        to_root_(schedule_of(Algorithm::two_shot, size_)) {}
+        in_order_(schedule_of(Algorithm::two_shot, size_)) {}
 
   TrialReport run() {
     for (const ElementType type : kAllTypes) {
@@ -71,7 +71,7 @@ class Trial {
     Bytes out(in.size());
     group_.reduce({in.data(), elements, type}, {out.data(), elements, type}, root, op, deadline());
     // Elsewhere nothing is written.
-    expect(out == (rank_ == root ? serial_sum(to_root_, type, op, elements) : Bytes(out.size())),
+    expect(out == (rank_ == root ? serial_sum(in_order_, type, op, elements) : Bytes(out.size())),
            {.operation = Operation::reduce,
             .type = type,
             .op = op,
@@ -87,6 +87,28 @@ class Trial {
     const auto begin = sum.begin() + static_cast<std::ptrdiff_t>(own.size()) * rank_;
     expect(own == Bytes(begin, begin + static_cast<std::ptrdiff_t>(own.size())),
            {.operation = Operation::reduce_scatter, .type = type, .op = op, .elements = even});
+    uneven_pieces(type, op, elements);
+  }
+
+  // Rank r gets the (r + 1)-th of as many shares as the ranks together are due.
+  void uneven_pieces(ElementType type, ReduceOp op, std::size_t elements) {
+    const std::size_t share = elements / static_cast<std::size_t>(size_ * (size_ + 1) / 2);
+    const auto begin_of = [&](int rank) {
+      return share * static_cast<std::size_t>(rank * (rank + 1) / 2);
+    };
+    const std::size_t whole = begin_of(size_);
+    const Bytes values = sample_input(type, whole, rank_);
+    std::vector<ConstBuffer> in;
+    for (int rank = 0; rank < size_; ++rank) {
+      in.emplace_back(values.data() + begin_of(rank) * size_of(type),
+                      begin_of(rank + 1) - begin_of(rank), type);
+    }
+    Bytes out((begin_of(rank_ + 1) - begin_of(rank_)) * size_of(type));
+    group_.reduce_scatter(in, {out.data(), out.size() / size_of(type), type}, op, deadline());
+    const Bytes sum = serial_sum(in_order_, type, op, whole);
+    const auto begin = sum.begin() + static_cast<std::ptrdiff_t>(begin_of(rank_) * size_of(type));
+    expect(out == Bytes(begin, begin + static_cast<std::ptrdiff_t>(out.size())),
+           {.operation = Operation::reduce_scatter_lists, .type = type, .op = op});
   }
 
   void copies(ElementType type, std::size_t elements) {
@@ -188,7 +210,7 @@ class Trial {
   const double seconds_;
   const Schedule whole_;
   const Schedule pieces_;
-  const Schedule to_root_;
+  const Schedule in_order_;
   TrialReport report_;
 };
 

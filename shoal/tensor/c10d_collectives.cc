@@ -263,12 +263,14 @@ C10dBackend::WorkPtr C10dBackend::reduce_scatter(Tensors& outputs, Lists& inputs
   return start(asked(OpType::REDUCE_SCATTER, "shoal:reduce_scatter", options), list, outputs,
                [out = Dense(output), list, reduction](Group& group, Deadline deadline) {
                  const at::NoGradGuard no_grad;
-                 // Pieces may differ in size, so each is a sum for one rank.
-                 for (int rank = 0; rank < group.size(); ++rank) {
-                   const Dense piece(reduction.factor.defined() ? list[rank].clone() : list[rank]);
-                   reduction.scale(piece);
-                   group.reduce(piece.summed(), out.summed(), rank, reduction.op, deadline);
+                 std::vector<Dense> pieces;
+                 std::vector<ConstBuffer> in;
+                 for (const at::Tensor& given : list) {
+                   pieces.emplace_back(reduction.factor.defined() ? given.clone() : given);
+                   reduction.scale(pieces.back());
+                   in.emplace_back(pieces.back().summed());
                  }
+                 group.reduce_scatter(in, out.summed(), reduction.op, deadline);
                  out.copy_back();
                });
 }
