@@ -75,6 +75,16 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
                                   "step 0: 0>1 +[2], 1>2 +[0], 2>0 +[1]\n"));
   EXPECT_THAT(ran.out, HasSubstr("4 steps, 4.69 KiB in all, 1.56 KiB at most from one rank\n"
                                  "rank 0 sends 1.56 KiB  to 1: 1.56 KiB\n"));
+  const auto file = std::filesystem::path(testing::TempDir()) / "plan.json";
+  run_shoal(
+      {"comm", "plan", "--algorithm", "ring", "-n", "3", "--elements", "300", "--json", file});
+  const auto json = nlohmann::json::parse(read_file(file));
+  EXPECT_EQ(json["bytes"], 4800);
+  EXPECT_EQ(json["bytes_from_rank"], (std::vector<int>{1600, 1600, 1600}));
+  EXPECT_EQ(json["transfers"].size(), 12U);
+  EXPECT_EQ(json["transfers"][0]["bytes"], 400);
+  std::filesystem::remove(file);
+  expect_refused({"comm", "plan", "--json", "/nowhere/at/all/plan.json"}, "/nowhere/at/all");
   expect_refused({"comm", "plan", "--algorithm", "rign"}, "choose one of two_shot, ring");
   expect_refused({"comm", "plan", "-n", "0"}, "give 1 to 128 ranks");
   expect_refused({"comm", "plan", "--elements", "-1"}, "give 0 or more");
@@ -114,6 +124,9 @@ TEST(CommandLine, WhatCannotBeMeasuredIsRefused) {
   expect_refused({"comm", "bench", "--algorithm", "rign"}, "choose one of two_shot, ring");
   expect_refused({"comm", "bench", "--operation", "broadcast", "--algorithm", "ring"},
                  "broadcast does not run ring");
+  expect_refused({"comm", "bench", "--buffers", "large"}, "name ordinary or shared");
+  expect_refused({"comm", "bench", "--engine", "tcp", "--buffers", "shared"},
+                 "no buffer is shared over tcp");
   expect_refused({"comm", "bench", "-n", "1"}, "give 2 to 128");
   expect_refused({"comm", "bench", "--from", "0"}, "give 1 to");
   expect_refused({"comm", "bench", "--from", "64", "--to", "4"}, "from 64 to 4 bytes");

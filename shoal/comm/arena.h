@@ -23,8 +23,9 @@ class Arena : public std::enable_shared_from_this<Arena> {
   // arena with the last owner, which keeps the region.
   std::shared_ptr<std::byte> allocate(std::size_t bytes);
   ArenaPlace place_of(const std::byte* data, std::size_t bytes) const {
-    const auto offset = static_cast<std::size_t>(data - base_);
-    return data >= base_ && offset + bytes <= bytes_ && bytes != 0 ? offset + 1 : 0;
+    const auto at = reinterpret_cast<std::uintptr_t>(data);
+    const auto offset = at - reinterpret_cast<std::uintptr_t>(base_);  // wraps below the base
+    return offset < bytes_ && bytes <= bytes_ - offset && bytes != 0 ? offset + 1 : 0;
   }
   std::size_t bytes_in_use() const;
 

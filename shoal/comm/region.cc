@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,19 @@ std::byte* map(int file, std::size_t bytes) {
                     bytes, std::strerror(errno)));
   }
   return static_cast<std::byte*>(base);
+}
+
+// The system would end the process by a signal.
+void require_file_size(std::size_t bytes) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      limit.rlim_cur >= bytes) {
+    return;
+  }
+  throw InvalidInput(fmt::format(
+      "shared memory of {} bytes is beyond the limit on the size of files (ulimit -f): raise it or "
+      "choose engine tcp",
+      bytes));
 }
 
 }  // namespace
@@ -129,6 +143,7 @@ std::shared_ptr<Region> Region::in_process(int size) {
 
 std::shared_ptr<Region> Region::in_file(int size, const RegionToken& token) {
   return with_or_without_arenas(size, [&](const RegionShape& shape) {
+    require_file_size(shape.bytes());
     const int file = memfd_create("shoal", MFD_CLOEXEC);
     if (file < 0) {
       throw InvalidInput(fmt::format("cannot make a memory file: {}", std::strerror(errno)));

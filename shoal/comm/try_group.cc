@@ -64,8 +64,16 @@ class Trial {
     Bytes values = in;
     const Buffer all{values.data(), elements, type};
     group_.all_reduce({&all, 1}, op, deadline());
-    expect(values == serial_sum(whole_, type, op, elements),
-           {.operation = Operation::all_reduce, .type = type, .op = op, .elements = elements});
+    const Bytes whole_sum = serial_sum(whole_, type, op, elements);
+    const Call all_reduce{
+        .operation = Operation::all_reduce, .type = type, .op = op, .elements = elements};
+    expect(values == whole_sum, all_reduce);
+    // In memory that the others can reach, where there is such.
+    const auto shared = group_.allocate(in.size());
+    std::copy(in.begin(), in.end(), shared.get());
+    const Buffer reachable{shared.get(), elements, type};
+    group_.all_reduce({&reachable, 1}, op, deadline());
+    expect(std::equal(whole_sum.begin(), whole_sum.end(), shared.get()), all_reduce);
 
     const int root = static_cast<int>(elements) % size_;
     Bytes out(in.size());
