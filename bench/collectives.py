@@ -62,20 +62,20 @@ class Bench:
         return None if ping is None else "near" if ping < 125e-9 else "far"
 
     def shoal(self, operation, buffers):
-        self.parted = operation in ("all_gather", "reduce_scatter", "all_to_all")
         file = self.folder / "shoal.json"
         run([SHOAL, "comm", "bench", "-n", self.options.n, "--operation", operation, "--buffers",
              buffers, "--from", self.options.first, "--to", self.options.last, "--repetitions", 1,
              "--json", file])
         figures = [row["median_seconds"] for row in json.loads(file.read_text())["sizes"]]
-        return dict(zip(self.sizes(), figures, strict=True))
+        return dict(zip(self.sizes(operation), figures, strict=True))
 
-    def sizes(self):
+    def sizes(self, operation):
         """shoal rounds up to whole numbers for all ranks: what becomes the same is measured once."""
-        sizes, unit = {}, 4 * self.options.n
+        in_parts = operation in ("all_gather", "reduce_scatter", "all_to_all")
+        sizes, unit = {}, 4 * (self.options.n if in_parts else 1)
         size = self.options.first
         while size <= self.options.last:
-            sizes.setdefault(-(-size // unit) if self.parted else -(-size // 4), size)
+            sizes.setdefault(-(-size // unit), size)
             size *= 4
         return list(sizes.values())
 

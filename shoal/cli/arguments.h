@@ -42,7 +42,7 @@ struct CommPlanArguments {
   std::string algorithm = "two_shot";
   int ranks = 4;
   std::int64_t elements = 1 << 20;  // float32
-  std::string json;                 // file; empty: none
+  std::filesystem::path json;
 };
 
 struct CommTestArguments {

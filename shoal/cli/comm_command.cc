@@ -5,7 +5,6 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 #include <vector>
 
 #include "shoal/cli/comm_names.h"
@@ -125,14 +124,11 @@ int comm_plan_command(const CommPlanArguments& arguments) {
     if (arguments.elements < 0) {
       throw InvalidInput(fmt::format("--elements {}: give 0 or more", arguments.elements));
     }
-    std::optional<AtomicFile> json;
-    if (!arguments.json.empty()) json.emplace(arguments.json);
     const Schedule schedule = schedule_of(algorithm, arguments.ranks);
-    print_schedule(schedule, arguments.elements);
-    if (json) {
-      json->write(to_json(schedule, arguments.elements).dump(2) + "\n");
-      json->commit();
+    if (!arguments.json.empty()) {
+      replace_file(arguments.json, to_json(schedule, arguments.elements).dump(2) + "\n");
     }
+    print_schedule(schedule, arguments.elements);
     const std::string problem = problem_of(schedule);
     if (problem.empty()) return kOk;
     std::cerr << "error: this is no all-reduce: " << problem << std::endl;

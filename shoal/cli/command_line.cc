@@ -106,8 +106,7 @@ CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   plan.add_option("-n", arguments.ranks, "Ranks")->option_text("N (4)");
   plan.add_option("--elements", arguments.elements, "Numbers (float32) that each rank holds")
       ->option_text("N (1048576)");
-  plan.add_option("--json", arguments.json, "Write transfers and counts as JSON")
-      ->option_text("FILE");
+  add_file(plan, "--json", arguments.json, "Write transfers and counts as JSON");
   return plan;
 }
 

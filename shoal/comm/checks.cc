@@ -89,13 +89,6 @@ void check_reduce(const ConstBuffer& in, const Buffer& out, int root, ReduceOp o
   }
 }
 
-int first_unexpected(std::span<const std::uint64_t> given, std::span<const Buffer> expected) {
-  for (std::size_t rank = 0; rank < given.size(); ++rank) {
-    if (given[rank] != expected[rank].elements) return static_cast<int>(rank);
-  }
-  return -1;
-}
-
 InvalidInput sizes_differ(const Place& place, int giver, std::uint64_t given, int taker,
                           const Buffer& expected) {
   return InvalidInput(

@@ -21,8 +21,7 @@ void check_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op,
 void check_reduce(const ConstBuffer& in, const Buffer& out, int root, ReduceOp op, int rank,
                   int size);
 
-// The first rank that gives another number of elements than is expected from it; -1: none does.
-int first_unexpected(std::span<const std::uint64_t> given, std::span<const Buffer> expected);
+// A rank gives another number of elements than is expected from it.
 InvalidInput sizes_differ(const Place& place, int giver, std::uint64_t given, int taker,
                           const Buffer& expected);
 

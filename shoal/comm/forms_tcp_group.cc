@@ -109,7 +109,11 @@ class TcpGroupForms final : public FormsGroup {
     tune_for_data(socket);
     const int send_buffer = spec_.tear.socket_buffer_bytes;
     if (send_buffer > 0) set_send_buffer(socket, send_buffer);
-    (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer] = std::move(socket);
+    place_of(peer, channel) = std::move(socket);
+  }
+
+  Socket& place_of(int peer, int channel) {
+    return (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer];
   }
 
   void check_alive() const {
@@ -236,7 +240,7 @@ class TcpGroupForms final : public FormsGroup {
                    Deadline::after(milliseconds(100)))) {
       return 0;
     }
-    const bool known = (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer].fd() >= 0;
+    const bool known = static_cast<bool>(place_of(static_cast<int>(peer), channel));
     keep(static_cast<int>(peer), channel, std::move(visitor.socket));
     return known ? 0 : 1;
   }

@@ -232,6 +232,26 @@ TEST_P(EveryEngine, AllToAllTakesSizesThatDifferFromPairToPair) {
   });
 }
 
+// They go with the table of sizes, which of 7 ranks lies in the same slot.
+TEST_P(EveryEngine, AllToAllTakesAFewElements) {
+  const auto few = [](int from, int to) { return static_cast<std::size_t>((3 * from + to) % 4); };
+  with_group(size(), setting().options(), [&](Group& group) {
+    const int rank = group.rank();
+    for (int repetition = 0; repetition < 5; ++repetition) {
+      const Lists given(
+          size(), [&](int to) { return few(rank, to); }, true, rank);
+      const Lists taken(
+          size(), [&](int from) { return few(from, rank); }, false, rank);
+      group.all_to_all(given.in, taken.out, soon());
+      for (int peer = 0; peer < size(); ++peer) {
+        ASSERT_TRUE(taken.memory[peer] ==
+                    sample_input(ElementType::int16, few(peer, rank), peer * 100 + rank))
+            << "from " << peer;
+      }
+    }
+  });
+}
+
 TEST_P(EveryEngine, GatherScatterAndAllGatherTakeSizesThatDiffer) {
   const auto elements = [](int rank) { return pair_elements(rank, 77); };
   const ElementType type = ElementType::int16;

@@ -18,14 +18,15 @@
 #include "shoal/core/error.h"
 
 namespace shoal::test {
-namespace {
-
-using std::chrono::milliseconds;
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
+
+namespace {
+
+using std::chrono::milliseconds;
 
 // Enough for the calls before the fault on a machine that others load.
 #ifdef __SANITIZE_THREAD__

@@ -27,12 +27,6 @@ using std::chrono::seconds;
 
 constexpr int kMostRanks = 4;
 constexpr milliseconds kSilence{1000};  // the deadline of those who wait for a rank that is stopped
-constexpr char kKillSecret[] = "of ranks to be killed";
-
-std::int64_t setting(const char* variable, std::int64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoll(text, nullptr, 10);
-}
 
 std::int64_t now_ms() {
   return std::chrono::duration_cast<milliseconds>(
@@ -143,7 +137,7 @@ int judged(const Blow& blow, const std::vector<int>& named) {
   return named == std::vector<int>{blow.victim} ? kNamedRightly : kNamedWrongly;
 }
 
-int be_rank(const Blow& blow, int rank, int port, Board& board) {
+int be_rank(const Blow& blow, int rank, const StoreProcess& served, Board& board) {
   const Watchdog watchdog(fmt::format("rank {} of {}", rank, blow.text()));
   CommOptions options;
   options.engine = blow.engine;
@@ -151,8 +145,7 @@ int be_rank(const Blow& blow, int rank, int port, Board& board) {
   int code = kOther;
   std::string said;
   try {
-    const auto store = with_prefix(connect_store("127.0.0.1", port, kKillSecret, soon()),
-                                   fmt::format("{}/", blow.seed));
+    const auto store = with_prefix(served.connect(), fmt::format("{}/", blow.seed));
     const auto world = join_world(store, {.rank = rank, .size = blow.size}, options, soon());
     ++board.joined;
     const auto group = world->form_group("all", first_ranks(blow.size), soon());
@@ -184,23 +177,13 @@ std::vector<std::string> doors_of_ours() {
 
 class KilledRanks : public testing::Test {
  protected:
-  KilledRanks() {
-    processes_.start([this] {
-      const auto server = serve_store("127.0.0.1", 0, kKillSecret);
-      port_.put(server->port());
-      pause();
-      return 0;
-    });
-    served_at_ = port_.take();
-  }
-
   // How long the survivors took, in milliseconds.
   std::vector<std::int64_t> strike(const Blow& blow) {
     const SharedBoard board;
     std::vector<pid_t> ranks;
     for (int rank = 0; rank < blow.size; ++rank) {
       ranks.push_back(
-          processes_.start([&, rank] { return be_rank(blow, rank, served_at_, *board.get()); }));
+          processes_.start([&, rank] { return be_rank(blow, rank, store_, *board.get()); }));
     }
     const Deadline start = soon();
     const auto& awaited = blow.forming ? board->joined : board->formed;
@@ -221,14 +204,13 @@ class KilledRanks : public testing::Test {
   }
 
   Processes processes_;
-  Pipe port_;
-  int served_at_ = 0;
+  const StoreProcess store_{processes_};
 };
 
 TEST_F(KilledRanks, AreNamedInTimeAndLeaveNothingBehind) {
-  const auto blows = static_cast<std::uint64_t>(setting("SHOAL_KILLS", 12));
-  const auto first = static_cast<std::uint64_t>(setting("SHOAL_KILL_SEED", 1));
-  const std::int64_t limit = setting("SHOAL_KILL_LIMIT_MS", 10000);
+  const std::uint64_t blows = number_from("SHOAL_KILLS", 12);
+  const std::uint64_t first = number_from("SHOAL_KILL_SEED", 1);
+  const auto limit = static_cast<std::int64_t>(number_from("SHOAL_KILL_LIMIT_MS", 10000));
   const std::vector<std::string> before = files_in("/dev/shm");
   const std::size_t open = files_in("/proc/self/fd").size();
   struct Tally {

@@ -12,28 +12,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr char kJobSecret[] = "of these processes";
-
 class ProcessWorld : public testing::TestWithParam<Engine> {
  protected:
-  // The store has a process of its own, so that this one stays without threads and can fork.
-  ProcessWorld() {
-    processes_.start([this] {
-      const auto server = serve_store("127.0.0.1", 0, kJobSecret);
-      port_.put(server->port());
-      pause();
-      return 0;
-    });
-    served_at_ = port_.take();
-  }
-
   pid_t start_rank(int rank, int size, const std::function<int(World&)>& body) {
     return processes_.start([=, this] {
       const Watchdog watchdog("rank " + std::to_string(rank), seconds(60));
       CommOptions options;
       options.engine = GetParam();
-      const auto store = connect_store("127.0.0.1", served_at_, kJobSecret, soon());
-      const auto world = join_world(store, {.rank = rank, .size = size}, options, soon());
+      const auto world =
+          join_world(store_.connect(), {.rank = rank, .size = size}, options, soon());
       return body(*world);
     });
   }
@@ -45,9 +32,27 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
     return 1;
   }
 
+  // The last of four ranks that have met is struck by `signal`; `wait` is what the others do, and
+  // gives 42 when they are told rightly.
+  void strike_the_last(int signal, const std::function<int(Group&)>& wait) {
+    const Pipe started;
+    std::vector<pid_t> ranks;
+    for (int rank = 0; rank < 4; ++rank) {
+      ranks.push_back(start_rank(rank, 4, [&](World& world) {
+        const auto group = world.form_group("all", {0, 1, 2, 3}, soon());
+        group->barrier(soon());
+        started.put(0);
+        if (world.rank() == 3) pause();
+        return wait(*group);
+      }));
+    }
+    for (int rank = 0; rank < 4; ++rank) started.take();
+    kill(ranks[3], signal);
+    for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
+  }
+
   Processes processes_;
-  Pipe port_;
-  int served_at_ = 0;
+  const StoreProcess store_{processes_};
 };
 
 std::string engine_here(Engine engine) {
@@ -103,60 +108,32 @@ TEST_P(ProcessWorld, SurvivorsNameARankThatWasKilledInACollective) {
 
 // The survivors wait for each other, too: none may be blamed for leaving first.
 TEST_P(ProcessWorld, SurvivorsWaitingInAChainNameTheDeadRank) {
-  const Pipe started;
-  std::vector<pid_t> ranks;
-  for (int rank = 0; rank < 4; ++rank) {
-    ranks.push_back(start_rank(rank, 4, [&](World& world) {
-      const auto group = world.form_group("all", {0, 1, 2, 3}, soon());
-      group->barrier(soon());
-      started.put(0);
-      std::int32_t value = 0;
-      if (world.rank() == 3) {
-        pause();
-        return 0;
-      }
-      try {
-        group->receive(buffer(std::span(&value, 1)), world.rank() + 1, soon());
-      } catch (const PeerLost& error) {
-        return named(error, 3);
-      }
-      return 1;
-    }));
-  }
-  for (int rank = 0; rank < 4; ++rank) started.take();
-  kill(ranks[3], SIGKILL);
-  for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
+  strike_the_last(SIGKILL, [](Group& group) {
+    std::int32_t value = 0;
+    try {
+      group.receive(buffer(std::span(&value, 1)), group.rank() + 1, soon());
+    } catch (const PeerLost& error) {
+      return named(error, 3);
+    }
+    return 1;
+  });
 }
 
 // A rank that is silent is not told from one that waits by those who wait for it in turn.
 TEST_P(ProcessWorld, SurvivorsWaitingInAChainNameTheRankThatStopped) {
-  const Pipe started;
-  std::vector<pid_t> ranks;
-  for (int rank = 0; rank < 4; ++rank) {
-    ranks.push_back(start_rank(rank, 4, [&](World& world) {
-      const auto group = world.form_group("all", {0, 1, 2, 3}, soon());
-      group->barrier(soon());
-      started.put(0);
-      if (world.rank() == 3) {
-        pause();
-        return 0;
-      }
-      std::int32_t value = 0;
-      const Deadline deadline = Deadline::after(seconds(2));
-      try {
-        // Some wait for a message, one in an operation of all.
-        if (world.rank() == 1) group->barrier(deadline);
-        group->receive(buffer(std::span(&value, 1)), world.rank() + 1, deadline);
-      } catch (const TimedOut& error) {
-        if (error.missing == std::vector<int>{3}) return 42;
-        std::fprintf(stderr, "rank %d names wrongly: %s\n", world.rank(), error.what());
-      }
-      return 1;
-    }));
-  }
-  for (int rank = 0; rank < 4; ++rank) started.take();
-  kill(ranks[3], SIGSTOP);
-  for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(processes_.end_of(ranks[rank]), 42) << rank;
+  strike_the_last(SIGSTOP, [](Group& group) {
+    std::int32_t value = 0;
+    const Deadline deadline = Deadline::after(seconds(2));
+    try {
+      // Some wait for a message, one in an operation of all.
+      if (group.rank() == 1) group.barrier(deadline);
+      group.receive(buffer(std::span(&value, 1)), group.rank() + 1, deadline);
+    } catch (const TimedOut& error) {
+      if (error.missing == std::vector<int>{3}) return 42;
+      std::fprintf(stderr, "rank %d names wrongly: %s\n", group.rank(), error.what());
+    }
+    return 1;
+  });
 }
 
 TEST_P(ProcessWorld, ADeathIsNoticedWhileAGroupIsFormed) {

@@ -66,10 +66,12 @@ void SharedGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
   }
   const Handful own(table, spec_.rank, size_, element);
   if (own.goes_with_the_step()) {
-    std::byte* const slot = region().small(spec_.rank, static_cast<int>((steps_ + 1) & 1));
+    std::byte* to =
+        region().small(spec_.rank, static_cast<int>((steps_ + 1) & 1)) + own.offset_for(0);
     for (int rank = 0; rank < size_; ++rank) {
       if (rank == spec_.rank || in[rank].elements == 0) continue;
-      std::memcpy(slot + own.offset_for(rank), in[rank].data, in[rank].bytes());
+      std::memcpy(to, in[rank].data, in[rank].bytes());
+      to += in[rank].bytes();
     }
     bytes_sent_.fetch_add(own.bytes(), std::memory_order_relaxed);
   }

@@ -167,13 +167,13 @@ void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
     frames.start(memory + spec_.rank * row, row, memory, row);
     links_.run(frames, round);
   }
-  std::vector<std::uint64_t> given(size);
-  for (std::size_t rank = 0; rank < size; ++rank) given[rank] = table[rank * size + spec_.rank];
-  if (const int giver = first_unexpected(given, out); giver >= 0) {
+  for (int giver = 0; giver < spec_.size; ++giver) {
+    const std::uint64_t given = table[giver * size + spec_.rank];
+    if (given == out[giver].elements) continue;
     const Place place{std::string(name_of(call.operation)), round.number, spec_.name};
     try {
       standing_.fail(Ending::mismatch, giver,
-                     sizes_differ(place, giver, given[giver], spec_.rank, out[giver]));
+                     sizes_differ(place, giver, given, spec_.rank, out[giver]));
     } catch (const Error&) {
       links_.say_farewell();
       throw;

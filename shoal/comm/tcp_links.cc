@@ -193,22 +193,12 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfW
   }
 }
 
-// A frame that has begun must be finished first, or the farewell would be taken for its payload.
 void TcpLinks::say_farewell() {
   if (farewell_said_) return;
   farewell_said_ = true;
-  for (Link& link : links_) {
-    if (link.fd < 0) continue;
-    link.out.drop_unbegun();
-    standing_.queue_farewell(link.out);
-  }
   const Deadline soon = standing_.farewell_deadline();
   for (Link& link : links_) {
-    if (link.fd < 0) continue;
-    while (!link.out.empty() && link.out.flush() != Flow::gone && !link.out.empty()) {
-      if (!await_events(link.fd, POLLOUT, soon)) break;
-    }
-    shutdown(link.fd, SHUT_WR);
+    if (link.fd >= 0) standing_.say_farewell(link.fd, link.out, soon);
   }
   for (const Link& link : links_) {
     if (link.fd >= 0) await_taken(link.fd, soon);

@@ -246,8 +246,6 @@ bool TcpMessages::has_message(int from) {
          (!incoming.open && (incoming.died || !incoming.farewell.in_peace()));
 }
 
-// Sleeps until the connection is ready, somebody else has something to say, or it is time to look
-// around.
 // Not to those to whom something is under way: their frames say more.
 void TcpMessages::tell_others(const FrameHeader& header, const Message* own) {
   constexpr std::size_t kMostKept = 64;
@@ -278,6 +276,8 @@ std::optional<RankSet> TcpMessages::waits_of(int rank) {
   return incoming.waits.ranks();
 }
 
+// Sleeps until the connection is ready, somebody else has something to say, or it is time to look
+// around.
 void TcpMessages::wait(int fd, short events, bool watch_all, Message& message) {
   if (message.tells.is_due()) tell_others(message.tells.frame({message.peer}), &message);
   SocketPatience patience(standing_.spec().patience);
@@ -338,12 +338,7 @@ void TcpMessages::say_farewell() {
     const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
     if (!lock || outgoing.farewell_said) continue;
     outgoing.farewell_said = true;
-    outgoing.out.drop_unbegun();
-    standing_.queue_farewell(outgoing.out);
-    while (!outgoing.out.empty() && outgoing.out.flush() != Flow::gone && !outgoing.out.empty()) {
-      if (!await_events(outgoing.fd, POLLOUT, soon)) break;
-    }
-    shutdown(outgoing.fd, SHUT_WR);
+    standing_.say_farewell(outgoing.fd, outgoing.out, soon);
   }
   for (const Outgoing& outgoing : outgoing_) {
     if (outgoing.fd >= 0) await_taken(outgoing.fd, soon);

@@ -1,8 +1,10 @@
 #include "shoal/comm/tcp_standing.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -20,14 +22,15 @@ std::optional<RankSet> PeerWaits::ranks() const {
   return ranks_;
 }
 
-// Often enough that the others know before the deadline, seldom enough to cost nothing.
-TellsOfWaiting::TellsOfWaiting(Deadline deadline)
-    : period_(std::clamp((deadline.waited() + deadline.left()) / 8, milliseconds(50),
-                         milliseconds(2000))),
-      next_(Deadline::Clock::now() + period_) {}
-
 bool TellsOfWaiting::is_due() {
   const auto now = Deadline::Clock::now();
+  if (period_.count() == 0) {
+    // Often enough that the others know before the deadline, seldom enough to cost nothing.
+    period_ = std::clamp((deadline_.waited() + deadline_.left()) / 8, milliseconds(50),
+                         milliseconds(2000));
+    next_ = now + period_;
+    return false;
+  }
   if (now < next_) return false;
   next_ = now + period_;
   return true;
@@ -74,6 +77,16 @@ void TcpStanding::queue_farewell(FrameSender& out) const {
   Stretches payload;
   if (!words_.empty()) payload.push_back({const_cast<char*>(words_.data()), words_.size()});
   out.queue(header, std::move(payload));
+}
+
+// A frame that has begun must be finished first, or the farewell would be taken for its payload.
+void TcpStanding::say_farewell(int fd, FrameSender& out, Deadline soon) const {
+  out.drop_unbegun();
+  queue_farewell(out);
+  while (!out.empty() && out.flush() != Flow::gone && !out.empty()) {
+    if (!await_events(fd, POLLOUT, soon)) break;
+  }
+  shutdown(fd, SHUT_WR);
 }
 
 Deadline TcpStanding::farewell_deadline() const {

@@ -57,18 +57,19 @@ class PeerWaits {
   Deadline::Clock::time_point until_{};
 };
 
-// When a rank that waits tells the others for whom.
+// When a rank that waits tells the others for whom. Costs nothing until it waits.
 class TellsOfWaiting {
  public:
-  explicit TellsOfWaiting(Deadline deadline);
-  // True once every period.
+  explicit TellsOfWaiting(Deadline deadline) : deadline_(deadline) {}
+  // True once every period, of which the first begins with the first call.
   bool is_due();
   FrameHeader frame(const std::vector<int>& awaited) const;
-  std::chrono::milliseconds period() const { return period_; }
+  std::chrono::milliseconds period() const { return period_; }  // once is_due() was called
 
  private:
-  std::chrono::milliseconds period_;
-  Deadline::Clock::time_point next_;
+  Deadline deadline_;
+  std::chrono::milliseconds period_{0};
+  Deadline::Clock::time_point next_{};
 };
 
 // Any thread.
@@ -84,8 +85,8 @@ class TcpStanding {
   // Makes the group spent with this error, if it was not; wakes all threads. `ending`, `blamed` and
   // `words` are what the other ranks will be told.
   void spend(std::exception_ptr error, Ending ending, int blamed, std::string_view words);
-  // The payload lies in this object.
-  void queue_farewell(FrameSender& out) const;
+  // Sends the last frame over one connection, which then takes no more. By `soon`.
+  void say_farewell(int fd, FrameSender& out, Deadline soon) const;
   // How long saying it may take. One that leaves in peace waits until the others have taken what it
   // sent before; one that fails does not wait for those who may be the reason.
   Deadline farewell_deadline() const;
@@ -114,6 +115,8 @@ class TcpStanding {
  private:
   const TcpGroupSpec& spec_;
   Socket wake_;
+  void queue_farewell(FrameSender& out) const;  // the payload lies in this object
+
   Spent spent_;
   mutable std::mutex mutex_;  // guards everything below
   Ending ending_ = Ending::left;

@@ -11,8 +11,12 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "shoal/comm/store.h"
+#include "shoal/comm/test_worlds.h"
 
 namespace shoal::test {
 
@@ -71,6 +75,28 @@ struct Pipe {
     return number;
   }
   int ends[2];
+};
+
+// Serves a store from a process of its own, so that this one stays without threads and can fork.
+class StoreProcess {
+ public:
+  explicit StoreProcess(Processes& processes) {
+    const Pipe port;
+    processes.start([&] {
+      const auto server = serve_store("127.0.0.1", 0, kSecret);
+      port.put(server->port());
+      pause();
+      return 0;
+    });
+    port_ = port.take();
+  }
+  std::shared_ptr<Store> connect() const {
+    return connect_store("127.0.0.1", port_, kSecret, soon());
+  }
+
+ private:
+  static constexpr char kSecret[] = "of these processes";
+  int port_ = 0;
 };
 
 // Names, sorted.

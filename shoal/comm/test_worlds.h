@@ -22,6 +22,9 @@ namespace shoal::test {
 // Far beyond what a working test needs, also on a machine that others load and under sanitizers.
 inline Deadline soon() { return Deadline::after(std::chrono::seconds(90)); }
 
+// What an environment variable asks for. Defined in injected_faults_test.cc.
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise);
+
 // A hung thread cannot be unwound: after this long the program says so and ends.
 class Watchdog {
  public:

@@ -42,6 +42,7 @@ TimedCalls::TimedCalls(Group& group, Operation operation, std::int64_t most_byte
   const auto memory = [&](std::int64_t bytes) -> std::shared_ptr<float> {
     if (!shared_buffers) return prefaulted_memory(bytes);
     const auto shared = group.allocate(static_cast<std::size_t>(bytes));
+    // So that its pages are there.
     std::memset(shared.get(), 0, static_cast<std::size_t>(bytes));
     return {shared, reinterpret_cast<float*>(shared.get())};
   };

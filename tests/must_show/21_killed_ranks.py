@@ -7,22 +7,19 @@ also the next one after a kill. SHOAL_KILL_SEED chooses others.
 """
 import os
 import re
-import subprocess
-from pathlib import Path
 
-from support import SHOAL, WATCHDOG, check, environment, finished
+from support import check, comm_tests, finished
 
 KILLS = 200
 DEADLINE = 1000  # ms, of those who wait for a silent rank
 
-program = Path(SHOAL).parent / "shoal_comm_test"
-run = subprocess.run([program, "--gtest_filter=KilledRanks.*"], text=True, timeout=WATCHDOG,
-                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                     env=environment(SHOAL_KILLS=KILLS, SHOAL_KILL_LIMIT_MS=1000,
-                                     SHOAL_KILL_SEED=os.environ.get("SHOAL_KILL_SEED", 1)))
-print(run.stdout)
+out, code = comm_tests("KilledRanks.*",
+                       SHOAL_KILLS=KILLS,
+                       SHOAL_KILL_LIMIT_MS=1000,
+                       SHOAL_KILL_SEED=os.environ.get("SHOAL_KILL_SEED", 1))
+print(out)
 tallies = {(engine, what): (int(jobs), int(longest)) for engine, what, jobs, longest in re.findall(
-    r"^(\w+), ([\w ]+?): +(\d+) jobs, .* (\d+) ms at most$", run.stdout, re.MULTILINE)}
+    r"^(\w+), ([\w ]+?): +(\d+) jobs, .* (\d+) ms at most$", out, re.MULTILINE)}
 check(sum(jobs for jobs, _ in tallies.values()) == KILLS, f"{KILLS} ranks were struck")
 for engine in ("shm", "tcp"):
     for what in ("killed", "killed while forming", "stopped"):
@@ -30,5 +27,5 @@ for engine in ("shm", "tcp"):
         check(jobs >= 5, f"{engine}: {what} {jobs} times")
         waited = DEADLINE if what == "stopped" else 0
         check(longest <= waited + 1000, f"{engine}: the last survivor said so after {longest} ms")
-check(run.returncode == 0, "every survivor named the rank that was struck, and no other")
+check(code == 0, "every survivor named the rank that was struck, and no other")
 finished()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Scanners, fuzzers and half-open connections at every port of a running job change nothing in it:
 the same weights as of an undisturbed one."""
+import json
 import os
 import random
 import socket
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from support import (SHOAL, WATCHDOG, check, environment, fail, finished, marked_processes,
                      small_job, TEMPORARY)
-import json
 
 JOB = small_job("strangers", train={"steps": 4000}, comm={"engine": "tcp"})
 SHORT_JOB = small_job("many-starts", train={"steps": 5}, comm={"engine": "tcp"})

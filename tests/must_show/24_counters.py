@@ -8,19 +8,14 @@ each rank, up to 2 KiB in shared memory, and over tcp up to 32 KiB to all others
 """
 import json
 import re
-import subprocess
-from pathlib import Path
 
-from support import SHOAL, TEMPORARY, WATCHDOG, check, environment, fail, finished, shoal
+from support import TEMPORARY, check, comm_tests, fail, finished, shoal
 
-program = Path(SHOAL).parent / "shoal_comm_test"
-run = subprocess.run([program, "--gtest_filter=*Counters.*"], text=True, timeout=WATCHDOG,
-                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                     env=environment(SHOAL_SHOW_COUNTS=1))
-check(run.returncode == 0, "what is counted is what the schedules move")
+out, code = comm_tests("*Counters.*", SHOAL_SHOW_COUNTS=1)
+check(code == 0, "what is counted is what the schedules move")
 rows = [(engine, algorithm, int(n), 4 * int(elements), [int(b) for b in sent.split()])
         for engine, algorithm, n, elements, sent in re.findall(
-            r"^counted (\w+) (\w+) (\d+) ranks (\d+) x float32: ([\d ]+)$", run.stdout, re.M)]
+            r"^counted (\w+) (\w+) (\d+) ranks (\d+) x float32: ([\d ]+)$", out, re.M)]
 check(len(rows) == 3 * 6 * 5 * 7, f"{len(rows)} cases: engines, algorithms, ranks, lengths")
 
 

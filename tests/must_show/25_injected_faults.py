@@ -2,26 +2,23 @@
 """1,000 scenarios of injected faults end in the right result or the right error, in time."""
 import os
 import re
-import subprocess
-from pathlib import Path
 
-from support import SHOAL, WATCHDOG, check, environment, finished
+from support import check, comm_tests, finished
 
 SCENARIOS = 1000
 
-program = Path(SHOAL).parent / "shoal_comm_test"
-run = subprocess.run([program, "--gtest_filter=InjectedFaults.*"], text=True, timeout=WATCHDOG,
-                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                     env=environment(SHOAL_FAULT_SCENARIOS=SCENARIOS, SHOAL_FAULT_LIMIT_MS=1000,
-                                     SHOAL_FAULT_SEED=os.environ.get("SHOAL_FAULT_SEED", 1)))
-print(run.stdout)
+out, code = comm_tests("InjectedFaults.*",
+                       SHOAL_FAULT_SCENARIOS=SCENARIOS,
+                       SHOAL_FAULT_LIMIT_MS=1000,
+                       SHOAL_FAULT_SEED=os.environ.get("SHOAL_FAULT_SEED", 1))
+print(out)
 tallies = re.findall(r"^(\w+), ([\w ]+?) +(\d+) scenarios, +(\d+) struck, +(\d+) ended in an error",
-                     run.stdout, re.MULTILINE)
+                     out, re.MULTILINE)
 check(sum(int(played) for _, _, played, _, _ in tallies) == SCENARIOS,
       f"{SCENARIOS} scenarios were played")
 for kind in ("delay", "drop", "short write", "duplicate", "reset", "corrupt byte", "kill", "stall"):
     struck = [int(count) for engine, name, _, count, _ in tallies if (engine, name) == ("tcp", kind)]
     check(len(struck) == 1 and struck[0] >= 20, f"{kind}: struck {sum(struck)} times")
 check({engine for engine, *_ in tallies} == {"memory", "shm", "tcp"}, "over memory, shm and tcp")
-check(run.returncode == 0, "every one ended in the right result, or the right error in time")
+check(code == 0, "every one ended in the right result, or the right error in time")
 finished()

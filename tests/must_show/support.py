@@ -129,6 +129,13 @@ def shoal(*words, **options):
     return run([SHOAL, *words], **options)
 
 
+def comm_tests(which, **changes):
+    """What the tests of the communication engine that `which` selects print, and their exit code."""
+    done = run([Path(SHOAL).parent / "shoal_comm_test", f"--gtest_filter={which}"], expect=None,
+               **changes)
+    return done.stdout + done.stderr, done.returncode
+
+
 # --- jobs ----------------------------------------------------------------------------------------
 
 
