@@ -40,7 +40,8 @@ struct PlanArguments {
 
 struct CommPlanArguments {
   std::string algorithm = "two_shot";
-  int ranks = 4;
+  std::optional<int> ranks;  // absent: as many as the topology has, else 4
+  std::filesystem::path topology;
   std::int64_t elements = 1 << 20;  // float32
   std::filesystem::path json;
 };

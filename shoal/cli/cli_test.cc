@@ -91,6 +91,33 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
   expect_refused({"comm"}, "subcommand is required");
 }
 
+TEST(CommandLine, PlansOverATopologyAreForetold) {
+  const auto file = std::filesystem::path(testing::TempDir()) / "links.toml";
+  const auto json_file = std::filesystem::path(testing::TempDir()) / "links.json";
+  replace_file(file,
+               "ranks = 3\nlinks = [{ between = [0, 1], GB_per_s = 0.001 }, "
+               "{ between = [1, 2], GB_per_s = 0.002 }]\n");
+  const Ran ran = run_shoal({"comm", "plan", "--algorithm", "tree", "--topology", file,
+                             "--elements", "250000", "--json", json_file});
+  EXPECT_EQ(ran.code, kOk);
+  EXPECT_THAT(ran.out, StartsWith("tree of 3 ranks, 250000 x float32 (977 KiB) on each, 1 chunk\n"
+                                  "step 0: 0>1 +[0], 2>1 +[0]\nstep 1: 1>0 =[0], 1>2 =[0]\n"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("1 tree carries 1.00 MB/s; no packing carries more than 1.00 MB/s\n"
+                        "over " +
+                        file.string() + ": 1.12 s expected\n"));
+  EXPECT_THAT(ran.out, HasSubstr("link 1 to 2: 2.00 MB/s, busy 44 % of the time\n"));
+  const auto json = nlohmann::json::parse(read_file(json_file));
+  EXPECT_NEAR(json["expected_seconds"].get<double>(), 1.125, 1e-9);
+  EXPECT_NEAR(json["busy_seconds"][0][1].get<double>(), 1, 1e-9);
+  EXPECT_EQ(json["trees"][0]["parent"], (std::vector<int>{1, -1, 1}));
+  expect_refused({"comm", "plan", "--topology", file}, "two_shot sends from rank 0 to rank 2");
+  expect_refused({"comm", "plan", "--topology", file, "-n", "2"}, "has 3 ranks; leave -n out");
+  expect_refused({"comm", "plan", "--topology", "/nowhere/links.toml"}, "/nowhere/links.toml");
+  std::filesystem::remove(file);
+  std::filesystem::remove(json_file);
+}
+
 TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
   const Ran ran = run_shoal({"comm", "test", "-n", "3", "--engine", "shm", "--algorithm", "ring"});
   EXPECT_EQ(ran.code, kOk);

@@ -5,12 +5,16 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "shoal/cli/comm_names.h"
+#include "shoal/cli/comm_times.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/algorithms/tree_packing.h"
+#include "shoal/comm/schedule_time.h"
 #include "shoal/comm/try_group.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
@@ -117,18 +121,83 @@ int comm_test_command(const CommTestArguments& arguments) {
   }
 }
 
+namespace {
+
+// What an all-reduce on a topology looks like.
+struct OnTopology {
+  Topology topology;
+  Schedule schedule;
+  ScheduleTime time;
+  std::optional<TreePacking> packing;  // of algorithm tree
+};
+
+OnTopology on_topology(const CommPlanArguments& arguments, Algorithm algorithm) {
+  const Topology topology = read_topology(arguments.topology);
+  if (arguments.ranks && *arguments.ranks != topology.size()) {
+    throw InvalidInput(
+        fmt::format("-n {}: {} has {} ranks; leave -n out, or write a file for as many",
+                    *arguments.ranks, arguments.topology.string(), topology.size()));
+  }
+  std::optional<TreePacking> packing;
+  if (algorithm == Algorithm::tree) packing = pack_trees(topology);
+  Schedule schedule = packing ? schedule_of(*packing, topology.size())
+                              : schedule_of(algorithm, topology.size(), &topology);
+  ScheduleTime time = time_schedule(schedule, topology, arguments.elements, kFloat32);
+  return {topology, std::move(schedule), std::move(time), std::move(packing)};
+}
+
+void print_times(const OnTopology& on, const std::string& file) {
+  if (on.packing && !on.packing->trees.empty()) {
+    std::cout << fmt::format("{} tree{} {}; no packing carries more than {}\n",
+                             on.packing->trees.size(),
+                             on.packing->trees.size() == 1 ? " carries" : "s carry",
+                             rate_text(on.packing->rate), rate_text(on.packing->bound));
+  }
+  std::cout << fmt::format("over {}: {} expected\n", file, time_text(on.time.seconds));
+  for (int from = 0; from < on.topology.size(); ++from) {
+    for (int to = 0; to < on.topology.size(); ++to) {
+      if (!on.topology.link(from, to).exists()) continue;
+      const double share = on.time.seconds > 0 ? on.time.busy[from][to] / on.time.seconds : 0;
+      std::cout << fmt::format("link {} to {}: {}, busy {:.0f} % of the time\n", from, to,
+                               rate_text(on.topology.link(from, to).bytes_per_second), 100 * share);
+    }
+  }
+}
+
+nlohmann::json to_json(const OnTopology& on, std::int64_t elements) {
+  nlohmann::json json = to_json(on.schedule, elements);
+  json["expected_seconds"] = on.time.seconds;
+  json["busy_seconds"] = on.time.busy;
+  if (!on.packing) return json;
+  json["rate"] = on.packing->rate;
+  json["rate_bound"] = on.packing->bound;
+  json["trees"] = nlohmann::json::array();
+  for (const Tree& tree : on.packing->trees) {
+    json["trees"].push_back({{"root", tree.root}, {"parent", tree.parent}});
+  }
+  return json;
+}
+
+}  // namespace
+
 int comm_plan_command(const CommPlanArguments& arguments) {
   try {
     const Algorithm algorithm = algorithm_called(arguments.algorithm);
-    require_ranks(arguments.ranks);
     if (arguments.elements < 0) {
       throw InvalidInput(fmt::format("--elements {}: give 0 or more", arguments.elements));
     }
-    const Schedule schedule = schedule_of(algorithm, arguments.ranks);
+    std::optional<OnTopology> on;
+    if (!arguments.topology.empty()) on = on_topology(arguments, algorithm);
+    const int ranks = on ? on->topology.size() : arguments.ranks.value_or(4);
+    require_ranks(ranks);
+    const Schedule schedule = on ? on->schedule : schedule_of(algorithm, ranks);
     if (!arguments.json.empty()) {
-      replace_file(arguments.json, to_json(schedule, arguments.elements).dump(2) + "\n");
+      const nlohmann::json json =
+          on ? to_json(*on, arguments.elements) : to_json(schedule, arguments.elements);
+      replace_file(arguments.json, json.dump(2) + "\n");
     }
     print_schedule(schedule, arguments.elements);
+    if (on) print_times(*on, arguments.topology.string());
     const std::string problem = problem_of(schedule);
     if (problem.empty()) return kOk;
     std::cerr << "error: this is no all-reduce: " << problem << std::endl;

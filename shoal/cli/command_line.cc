@@ -103,7 +103,11 @@ CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
   plan.add_option("--algorithm", arguments.algorithm, algorithm_names())
       ->option_text("NAME (two_shot)");
-  plan.add_option("-n", arguments.ranks, "Ranks")->option_text("N (4)");
+  plan.add_option("-n", arguments.ranks, "Ranks")
+      ->option_text("N (as many as the topology has, else 4)");
+  add_file(plan, "--topology", arguments.topology,
+           "Links between the ranks (docs/communication.md): tree uses them, and the time that the "
+           "all-reduce takes is foretold");
   plan.add_option("--elements", arguments.elements, "Numbers (float32) that each rank holds")
       ->option_text("N (1048576)");
   add_file(plan, "--json", arguments.json, "Write transfers and counts as JSON");

@@ -18,16 +18,18 @@ std::vector<std::string> CommOptions::problems() const {
   positive("join_seconds", join_seconds);
   positive("collective_seconds", collective_seconds);
   positive("death_seconds", death_seconds);
-  if (!interface_address.empty()) {
+  const auto numeric = [&](const char* name, const std::string& text) {
     in6_addr address;
-    if (inet_pton(AF_INET, interface_address.c_str(), &address) != 1 &&
-        inet_pton(AF_INET6, interface_address.c_str(), &address) != 1) {
-      faults.push_back(
-          fmt::format("comm.interface_address is \"{}\"; give a numeric address of "
-                      "this host, for example 10.0.0.5",
-                      interface_address));
+    if (text.empty() || inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+        inet_pton(AF_INET6, text.c_str(), &address) == 1) {
+      return;
     }
-  }
+    faults.push_back(
+        fmt::format("comm.{} is \"{}\"; give a numeric address of this host, for example 10.0.0.5",
+                    name, text));
+  };
+  numeric("interface_address", interface_address);
+  numeric("second_interface_address", second_interface_address);
   return faults;
 }
 
@@ -67,6 +69,9 @@ OptionTable describe(CommOptions& o) {
           choice("algorithm", o.algorithm, named(kAlgorithms),
                  "How sums are made, and with it the order in which floats are added. Print one "
                  "with `shoal comm plan`."),
+          option("topology", o.topology,
+                 "File that says which workers are linked and how fast, for algorithm tree (see "
+                 "docs/communication.md). Empty: all are linked alike."),
           option("join_seconds", o.join_seconds, "Seconds to wait for all workers at the start."),
           option("collective_seconds", o.collective_seconds,
                  "Seconds that one collective or receive may take. A worker that is slower than "
@@ -76,6 +81,9 @@ OptionTable describe(CommOptions& o) {
           option("interface_address", o.interface_address,
                  "Numeric address to listen on for tcp. Empty: the address that routes to the "
                  "peer."),
+          option("second_interface_address", o.second_interface_address,
+                 "Numeric address of this host in a second network. Groups over tcp then measure "
+                 "both when they form, and all-reduce over both at once. Empty: there is none."),
       }};
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "shoal/comm/store.h"
+#include "shoal/comm/topology.h"
 
 namespace shoal::test {
 
@@ -44,6 +45,9 @@ struct Fault {
 class FaultyNetwork {
  public:
   explicit FaultyNetwork(const Fault& fault);
+  // Without faults. Each connection for collectives carries what its link does, both ways at once;
+  // all others as much as they can. Latencies are not looked at.
+  explicit FaultyNetwork(const Topology& pace);
   ~FaultyNetwork();  // ends all connections
   FaultyNetwork(const FaultyNetwork&) = delete;
   FaultyNetwork& operator=(const FaultyNetwork&) = delete;

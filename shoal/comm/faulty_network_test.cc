@@ -7,6 +7,7 @@
 #include <atomic>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -30,13 +31,25 @@ struct FaultyNetwork::Way {
   std::string pending;     // bytes to write
   std::size_t to_drop = 0;
   std::size_t crumbs = 0;
+  double bytes_per_second = 0;  // 0: as many as there are
+  Clock::time_point paced_until = Clock::time_point::min();
   Clock::time_point held_until = Clock::time_point::min();
   bool ended = false;   // nothing more will be read
   bool closed = false;  // and the receiver was told
 
   bool held() const { return Clock::now() < held_until; }
   bool wants_more() const { return !ended && !held() && pending.size() < kMostPending; }
-  bool can_write() const { return !pending.empty() && !held(); }
+  bool can_write() const { return !pending.empty() && !held() && Clock::now() >= paced_until; }
+  // Before bytes are pending. The time in which there were none does not count.
+  void begin_to_pace() {
+    if (bytes_per_second > 0 && pending.empty()) paced_until = std::max(paced_until, Clock::now());
+  }
+  // After `bytes` were sent. What a late turn of the network has missed is made up for.
+  void pace(std::size_t bytes) {
+    if (bytes_per_second <= 0) return;
+    const auto takes = std::chrono::duration<double>(static_cast<double>(bytes) / bytes_per_second);
+    paced_until += std::chrono::duration_cast<Clock::duration>(takes);
+  }
 };
 
 struct FaultyNetwork::Wire {
@@ -58,6 +71,9 @@ struct FaultyNetwork::Wire {
     const int who = static_cast<unsigned char>(hello[8]);
     ways[0].from = ways[1].to = who / 2;
     channel = who % 2;
+  }
+  void learn_pace(const Topology& pace) {
+    for (Way& way : ways) way.bytes_per_second = pace.link(way.from, way.to).bytes_per_second;
   }
   void reset() {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -94,8 +110,8 @@ std::string_view name_of(FaultKind kind) {
 
 class FaultyNetwork::Wires {
  public:
-  explicit Wires(const Fault& fault)
-      : fault_(fault), thread_([this](const std::stop_token& stop) {
+  Wires(const Fault& fault, std::optional<Topology> pace)
+      : fault_(fault), pace_(std::move(pace)), thread_([this](const std::stop_token& stop) {
           while (!stop.stop_requested()) turn();
         }) {}
 
@@ -168,7 +184,10 @@ class FaultyNetwork::Wires {
       return;
     }
     std::string news(bytes, static_cast<std::size_t>(got));
-    if (&way == &wire.ways[0]) wire.learn_client(news);
+    if (&way == &wire.ways[0] && !wire.is_known()) {
+      wire.learn_client(news);
+      if (pace_ && wire.channel == 0) wire.learn_pace(*pace_);
+    }
     const std::size_t gone = std::min(way.to_drop, news.size());
     way.to_drop -= gone;
     news.erase(0, gone);
@@ -177,6 +196,7 @@ class FaultyNetwork::Wires {
       strike(wire, way, news);
     }
     way.passed += static_cast<std::size_t>(got);
+    way.begin_to_pace();
     way.pending += news;
   }
 
@@ -225,14 +245,16 @@ class FaultyNetwork::Wires {
 
   static void write(Wire& wire, Way& way) {
     while (way.can_write()) {
+      constexpr std::size_t kPiece = 16384;
       const std::size_t most =
-          way.crumbs == 0 ? way.pending.size() : std::min(way.pending.size(), 1 + way.crumbs % 3);
+          std::min(way.pending.size(), way.crumbs == 0 ? kPiece : 1 + way.crumbs % 3);
       const ssize_t sent = send(way.out->fd(), way.pending.data(), most, MSG_NOSIGNAL);
       if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR) wire.reset();
         return;
       }
       way.pending.erase(0, static_cast<std::size_t>(sent));
+      way.pace(static_cast<std::size_t>(sent));
       if (way.crumbs == 0) continue;
       way.crumbs -= std::min(way.crumbs, static_cast<std::size_t>(sent));
       return;
@@ -240,6 +262,7 @@ class FaultyNetwork::Wires {
   }
 
   const Fault fault_;
+  const std::optional<Topology> pace_;
   std::atomic<bool> struck_{false};
   std::mutex mutex_;  // guards doors_ and wires_
   std::list<Door> doors_;
@@ -247,7 +270,10 @@ class FaultyNetwork::Wires {
   std::jthread thread_;  // last: it uses all of the above
 };
 
-FaultyNetwork::FaultyNetwork(const Fault& fault) : wires_(std::make_unique<Wires>(fault)) {}
+FaultyNetwork::FaultyNetwork(const Fault& fault)
+    : wires_(std::make_unique<Wires>(fault, std::nullopt)) {}
+FaultyNetwork::FaultyNetwork(const Topology& pace)
+    : wires_(std::make_unique<Wires>(Fault{}, pace)) {}
 FaultyNetwork::~FaultyNetwork() = default;
 int FaultyNetwork::in_front_of(int rank, int port) { return wires_->in_front_of(rank, port); }
 bool FaultyNetwork::has_struck() const { return wires_->has_struck(); }

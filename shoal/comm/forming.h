@@ -7,6 +7,7 @@
 
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/members.h"
+#include "shoal/comm/topology.h"
 
 namespace shoal {
 
@@ -18,6 +19,7 @@ struct Forming {
   std::shared_ptr<Members> members;
   std::shared_ptr<GroupRegistry> registry;
   CommOptions options;
+  std::shared_ptr<const Topology> topology;  // of `ranks`; null: all links alike
 };
 
 // Between these two calls the world makes sure that all members have come.
@@ -32,5 +34,7 @@ class FormsGroup {
 std::unique_ptr<FormsGroup> forms_memory_group(const Forming& forming);
 std::unique_ptr<FormsGroup> forms_shm_group(const Forming& forming);
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);
+// Over tcp in two networks: comm.second_interface_address.
+std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming);
 
 }  // namespace shoal

@@ -31,6 +31,7 @@ std::unique_ptr<SharedGroup> group_over(const Forming& forming, std::string_view
   spec.patience = Patience::of(static_cast<int>(members.ranks_of_host(host).size()),
                                members.usable_cores(host));
   spec.algorithm = forming.options.algorithm;
+  spec.topology = forming.topology;
   spec.dead = [members = forming.members, ranks = forming.ranks] { return members->dead(ranks); };
   return std::make_unique<SharedGroup>(std::move(spec), forming.registry);
 }

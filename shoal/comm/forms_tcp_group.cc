@@ -43,6 +43,7 @@ class TcpGroupForms final : public FormsGroup {
     spec_.for_collectives.resize(forming.ranks.size());
     spec_.for_messages.resize(forming.ranks.size());
     spec_.algorithm = forming.options.algorithm;
+    spec_.topology = forming.topology;
     spec_.tear = forming.options.tear_bytes;
     const Members& members = *forming.members;
     const int host = members.of(forming.ranks[forming.rank]).host;
@@ -150,7 +151,8 @@ class TcpGroupForms final : public FormsGroup {
         std::string why = "it is not one of this job";
         Socket socket = connect_tcp(address, theirs.port, attempt, why);
         if (socket) {
-          const Admission admission = ask_admission(socket, secret_, who, deadline);
+          await_greeting(socket, attempt);
+          const Admission admission = ask_admission(socket, secret_, who, attempt);
           if (admission == Admission::admitted) return socket;
           if (admission == Admission::gone) {
             turned_away = true;
@@ -167,6 +169,16 @@ class TcpGroupForms final : public FormsGroup {
       // A crowd of strangers may have pushed us out, or the network failed for a moment.
       std::this_thread::sleep_for(std::min(pause, deadline.left()));
       pause = std::min(pause * 2, milliseconds(200));
+    }
+  }
+
+  // A listener that dies while it takes a connection leaves the other end open and silent.
+  void await_greeting(const Socket& socket, Deadline deadline) const {
+    constexpr milliseconds kLookAround{250};
+    while (!await_events(socket.fd(), POLLIN,
+                         Deadline::after(std::min(deadline.left(), kLookAround)))) {
+      check_alive();
+      if (deadline.passed()) return;
     }
   }
 

@@ -51,6 +51,8 @@ enum class Algorithm : std::uint8_t {
   rabenseifner,
   double_tree,
   hop_by_hop,
+  two_way_ring,
+  tree,
 };
 
 // All members make the same calls in the same order (point-to-point calls apart); a call returns
@@ -67,7 +69,7 @@ class Group {
   virtual int rank() const = 0;  // 0 <= rank() < size()
   virtual int size() const = 0;
   virtual const std::string& name() const = 0;
-  virtual std::string_view engine() const = 0;  // "memory", "shm", "tcp"
+  virtual std::string_view engine() const = 0;  // "memory", "shm", "tcp", "hybrid"
 
   // Leaves the element-wise reduction over all ranks in `parts`, the same bits on every rank. The
   // parts, all of one type, count as one vector in the order given (a bucket of tensors needs no
@@ -128,6 +130,11 @@ class Group {
   // itself is copied, unless both are one place.
   virtual void transfer(const Call& call, std::span<const ConstBuffer> in,
                         std::span<const Buffer> out, Deadline deadline) = 0;
+  // For groups that hand it on to another.
+  static void transfer_of(Group& other, const Call& call, std::span<const ConstBuffer> in,
+                          std::span<const Buffer> out, Deadline deadline) {
+    other.transfer(call, in, out, deadline);
+  }
 };
 
 template <typename T>

@@ -230,7 +230,16 @@ TEST_F(KilledRanks, AreNamedInTimeAndLeaveNothingBehind) {
     EXPECT_EQ(files_in("/dev/shm"), before) << blow.text();
     EXPECT_EQ(files_in("/proc/self/fd").size(), open) << blow.text();
   }
-  EXPECT_TRUE(doors_of_ours().empty()) << doors_of_ours().front();
+  // Other tests may run beside this one: their doors are others each time.
+  std::vector<std::string> doors = doors_of_ours();
+  for (int look = 0; look < 50 && !doors.empty(); ++look) {
+    usleep(100000);
+    const std::vector<std::string> now = doors_of_ours();
+    std::erase_if(doors, [&](const std::string& door) {
+      return std::find(now.begin(), now.end(), door) == now.end();
+    });
+  }
+  EXPECT_TRUE(doors.empty()) << doors.front();
   for (auto& [name, tally] : tallies) {
     std::vector<std::int64_t>& times = tally.times;
     std::sort(times.begin(), times.end());

@@ -20,9 +20,10 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
 
 }  // namespace
 
-GroupSchedules::GroupSchedules(Algorithm algorithm, int rank, int size) : rank_(rank), size_(size) {
+GroupSchedules::GroupSchedules(Algorithm algorithm, const Topology* topology, int rank, int size)
+    : rank_(rank), size_(size) {
   if (algorithm == Algorithm::two_shot) return;
-  all_reduce = rank_schedule(schedule_of(algorithm, size), rank);
+  all_reduce = rank_schedule(schedule_of(algorithm, size, topology), rank);
   if (algorithm == Algorithm::ring) {
     reduce_scatter = rank_schedule(reduce_scatter_part(all_reduce->schedule), rank);
   }
@@ -183,21 +184,21 @@ bool ScheduleRun::is_ready(const Move& move, int end) const {
   return true;
 }
 
+// A frame of each move in turn: where several go to one rank, all of them flow.
 void ScheduleRun::send_ready(const Send& send) {
   for (bool sent = true; sent;) {
     sent = false;
     for (Move& move : out_moves_) {
-      while (move.next < move.cells.end) {
-        const Cells frame{move.next, frame_end(move)};
-        if (!is_ready(move, frame.end)) break;
-        send(move.peer, move.ordinal << kFrameBits | move.frame, payload(move, frame));
-        move.next = frame.end;
-        ++move.frame;
-        if (!move.through_scratch) continue;
-        // What came for these cells may have waited for this.
-        for (int cell = frame.begin; cell < frame.end; ++cell) advance(cell);
-        sent = true;
-      }
+      if (move.next == move.cells.end) continue;
+      const Cells frame{move.next, frame_end(move)};
+      if (!is_ready(move, frame.end)) continue;
+      send(move.peer, move.ordinal << kFrameBits | move.frame, payload(move, frame));
+      move.next = frame.end;
+      ++move.frame;
+      sent = true;
+      if (!move.through_scratch) continue;
+      // What came for these cells may have waited for this.
+      for (int cell = frame.begin; cell < frame.end; ++cell) advance(cell);
     }
   }
 }

@@ -16,6 +16,7 @@
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
 #include "shoal/comm/schedule.h"
+#include "shoal/comm/topology.h"
 #include "shoal/core/partition.h"
 
 namespace shoal {
@@ -31,7 +32,8 @@ struct ScheduleScratch {
 // What a group keeps for the algorithm that it was given. two_shot has none: engines have their own
 // way of doing it.
 struct GroupSchedules {
-  GroupSchedules(Algorithm algorithm, int rank, int size);
+  // `topology` null: all links alike.
+  GroupSchedules(Algorithm algorithm, const Topology* topology, int rank, int size);
   // Kept, for the next time.
   const RankSchedule& reduce_to(int root);
 

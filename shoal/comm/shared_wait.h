@@ -12,6 +12,7 @@
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
 #include "shoal/comm/roll_call.h"
+#include "shoal/comm/topology.h"
 
 namespace shoal {
 
@@ -22,6 +23,7 @@ struct SharedGroupSpec {
   std::shared_ptr<Region> region;  // shared: by all ranks when they are threads
   Patience patience;
   Algorithm algorithm = Algorithm::two_shot;
+  std::shared_ptr<const Topology> topology;  // shared: with other groups; null: all links alike
   // The ranks of the group whose processes have ended. Any thread; called rarely.
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };
 };

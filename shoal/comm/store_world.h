@@ -3,11 +3,13 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/members.h"
+#include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 
 namespace shoal {
@@ -33,10 +35,12 @@ class StoreWorld final : public World {
  private:
   void claim_name(const std::string& name);
   Engine engine_for(const std::vector<int>& ranks) const;
+  std::shared_ptr<const Topology> topology_of(const std::vector<int>& ranks) const;
 
   const std::shared_ptr<Store> store_;  // shared with its other users
   const Membership me_;
   const CommOptions options_;
+  const std::optional<Topology> topology_;  // of all ranks of the world
   // Shared with the groups, which may outlive the world.
   const std::shared_ptr<Members> members_;
   const std::shared_ptr<GroupRegistry> registry_;

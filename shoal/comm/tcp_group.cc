@@ -14,7 +14,7 @@ TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
       standing_(spec_),
       messages_(standing_),
       links_(standing_, messages_),
-      schedules_(spec_.algorithm, spec_.rank, spec_.size),
+      schedules_(spec_.algorithm, spec_.topology.get(), spec_.rank, spec_.size),
       registered_(std::move(registry), *this) {}
 
 TcpGroup::~TcpGroup() {

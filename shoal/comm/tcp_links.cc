@@ -181,7 +181,7 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfW
   }
   const int ready =
       poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline, tells));
-  if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed()) {
+  if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed() || tells.look_is_due()) {
     const auto left = [&](int peer) {
       const Link& link = links_[peer];
       return !link.open && link.farewell.in_peace();

@@ -314,7 +314,8 @@ void TcpMessages::wait(int fd, short events, bool watch_all, Message& message) {
                   [](const pollfd& entry) { return (entry.revents & POLLRDHUP) != 0; });
   // At the deadline, what the others say about their own waiting counts.
   if (someone_else || message.deadline.passed()) keep_from_all(message);
-  if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed()) {
+  if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed() ||
+      message.tells.look_is_due()) {
     const auto left = [&](int peer) {
       if (peer == message.peer) return true;  // its connection will tell
       Incoming& incoming = incoming_[peer];

@@ -12,6 +12,10 @@ namespace shoal {
 
 using std::chrono::milliseconds;
 
+namespace {
+constexpr milliseconds kLookAround{250};  // how often a wait asks whether its peers live
+}  // namespace
+
 void PeerWaits::take(const FrameHeader& header) {
   ranks_ = RankSet{{header.number, header.call}};
   until_ = Deadline::Clock::now() + milliseconds(50) + milliseconds(header.index) * 5 / 2;
@@ -20,6 +24,14 @@ void PeerWaits::take(const FrameHeader& header) {
 std::optional<RankSet> PeerWaits::ranks() const {
   if (Deadline::Clock::now() > until_) return std::nullopt;
   return ranks_;
+}
+
+bool TellsOfWaiting::look_is_due() {
+  const auto now = Deadline::Clock::now();
+  const bool first = looked_ == Deadline::Clock::time_point{};
+  if (!first && now - looked_ < kLookAround) return false;
+  looked_ = now;
+  return !first;
 }
 
 bool TellsOfWaiting::is_due() {
@@ -139,7 +151,6 @@ void TcpStanding::fail_without(const Place& place, int peer, const Farewell& far
 }
 
 int TcpStanding::longest_sleep(Deadline deadline, const TellsOfWaiting& tells) const {
-  constexpr milliseconds kLookAround{250};
   return static_cast<int>(std::min({deadline.left(), kLookAround, tells.period()}).count());
 }
 

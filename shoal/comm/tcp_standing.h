@@ -16,6 +16,7 @@
 #include "shoal/comm/roll_call.h"
 #include "shoal/comm/socket.h"
 #include "shoal/comm/tcp_stream.h"
+#include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 
 namespace shoal {
@@ -30,6 +31,7 @@ struct TcpGroupSpec {
   std::vector<Socket> for_messages;
   Patience patience;
   Algorithm algorithm = Algorithm::two_shot;
+  std::shared_ptr<const Topology> topology;  // shared: with other groups; null: all links alike
   TearBytes tear;
   // The ranks of the group whose processes on this host have ended. Any thread; called rarely.
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };
@@ -61,6 +63,9 @@ class PeerWaits {
 class TellsOfWaiting {
  public:
   explicit TellsOfWaiting(Deadline deadline) : deadline_(deadline) {}
+  // True when so long has passed since the last time that the others' lives are to be looked at,
+  // whatever the sockets say: one that is ready again and again must not keep a wait from it.
+  bool look_is_due();
   // True once every period, of which the first begins with the first call.
   bool is_due();
   FrameHeader frame(const std::vector<int>& awaited) const;
@@ -70,6 +75,7 @@ class TellsOfWaiting {
   Deadline deadline_;
   std::chrono::milliseconds period_{0};
   Deadline::Clock::time_point next_{};
+  Deadline::Clock::time_point looked_{};
 };
 
 // Any thread.

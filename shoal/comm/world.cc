@@ -11,11 +11,26 @@
 
 namespace shoal {
 
+namespace {
+
+std::optional<Topology> topology_for(const CommOptions& options, int size) {
+  if (options.topology.empty()) return std::nullopt;
+  Topology topology = read_topology(options.topology);
+  if (topology.size() == size) return topology;
+  throw InvalidInput(
+      fmt::format("{} has the links of {} ranks, but the world has {}; write a file for "
+                  "as many",
+                  options.topology, topology.size(), size));
+}
+
+}  // namespace
+
 StoreWorld::StoreWorld(std::shared_ptr<Store> store, Membership me, const CommOptions& options,
                        Deadline deadline)
     : store_(std::move(store)),
       me_(me),
       options_(options),
+      topology_(topology_for(options, me.size)),
       members_(std::make_shared<Members>(store_, me, options, deadline)),
       registry_(std::make_shared<GroupRegistry>()) {}
 
@@ -64,6 +79,11 @@ Engine StoreWorld::engine_for(const std::vector<int>& ranks) const {
   return on_host ? Engine::shm : Engine::tcp;
 }
 
+std::shared_ptr<const Topology> StoreWorld::topology_of(const std::vector<int>& ranks) const {
+  if (options_.algorithm != Algorithm::tree || !topology_) return nullptr;
+  return std::make_shared<Topology>(topology_->among(ranks));
+}
+
 std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
                                               const std::vector<int>& ranks, Deadline deadline) {
   const std::string list = fmt::format("{}", fmt::join(ranks, ", "));
@@ -80,21 +100,33 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   const Engine engine = engine_for(ranks);
   const std::shared_ptr<Store> store = with_prefix(store_, "group/" + name + "/");
   const int rank = static_cast<int>(own - ranks.begin());
-  const Forming forming{name, ranks, rank, store, members_, registry_, options_};
+  const Forming forming{name,     ranks,     rank,     store,
+                        members_, registry_, options_, topology_of(ranks)};
+  std::string links = forming.topology ? "\n" + forming.topology->text() : std::string();
+  const bool two_networks = engine == Engine::tcp && !options_.second_interface_address.empty();
+  if (two_networks) links += "\nand a second network";
   const std::unique_ptr<FormsGroup> forms = engine == Engine::memory ? forms_memory_group(forming)
                                             : engine == Engine::shm  ? forms_shm_group(forming)
+                                            : two_networks           ? forms_hybrid_group(forming)
                                                                      : forms_tcp_group(forming);
   store->set(fmt::format("offer/{}", rank), forms->offer(deadline), deadline);
   // The last to come opens the way for all.
   if (store->add("arrived", 1, deadline) == static_cast<std::int64_t>(ranks.size())) {
-    store->set("ranks", list, deadline);
+    store->set("ranks", list + links, deadline);
   }
   const std::string agreed = members_->await(
       {"group/" + name + "/ranks", "group/" + name + "/offer/", "forming group " + name}, ranks,
       deadline);
-  if (agreed != list) {
+  const std::string theirs = agreed.substr(0, agreed.find('\n'));
+  if (theirs != list) {
     throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
-                                   me_.rank, name, list, agreed));
+                                   me_.rank, name, list, theirs));
+  }
+  if (agreed != list + links) {
+    throw InvalidInput(fmt::format(
+        "rank {} has another comm.topology than another rank of group {}, or only one of them a "
+        "comm.second_interface_address; start all workers with the same options",
+        me_.rank, name));
   }
   return forms->finish(deadline);
 }

@@ -31,12 +31,15 @@ struct TearBytes {
 struct CommOptions {
   Engine engine = Engine::automatic;
   Algorithm algorithm = Algorithm::two_shot;
+  std::string topology;             // file with the links of the world's ranks; empty: all alike
   double join_seconds = 60;         // to wait for all workers at the start
   double collective_seconds = 300;  // for one collective or receive
   double death_seconds = 1;         // within which a dead worker is noticed
   std::string
       interface_address;  // to listen on for tcp; empty: the address that routes to the peer
-  TearBytes tear_bytes;   // not an option of job files
+  // Of a second network between hosts; empty: there is none. All-reduces of tcp groups use both.
+  std::string second_interface_address;
+  TearBytes tear_bytes;  // not an option of job files
   std::vector<std::string> problems() const;
 };
 struct OptionTable;

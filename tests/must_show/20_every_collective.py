@@ -5,7 +5,8 @@ import re
 from support import check, finished, shoal
 
 ENGINES = ("memory", "shm", "tcp")
-ALGORITHMS = ("two_shot", "ring", "recursive_doubling", "rabenseifner", "double_tree", "hop_by_hop")
+ALGORITHMS = ("two_shot", "ring", "recursive_doubling", "rabenseifner", "double_tree",
+              "hop_by_hop", "two_way_ring", "tree")
 
 
 def try_all(ranks):

@@ -16,7 +16,7 @@ check(code == 0, "what is counted is what the schedules move")
 rows = [(engine, algorithm, int(n), 4 * int(elements), [int(b) for b in sent.split()])
         for engine, algorithm, n, elements, sent in re.findall(
             r"^counted (\w+) (\w+) (\d+) ranks (\d+) x float32: ([\d ]+)$", out, re.M)]
-check(len(rows) == 3 * 6 * 5 * 7, f"{len(rows)} cases: engines, algorithms, ranks, lengths")
+check(len(rows) == 3 * 8 * 5 * 7, f"{len(rows)} cases: engines, algorithms, ranks, lengths")
 
 
 def in_one_shot(engine, n, size):
@@ -59,5 +59,5 @@ for engine, algorithm, n, size, sent in rows:
         check(False, case)
     if n == 3 and size == 400012:
         print(case)
-check(len(seen) == 6 * (4 * 7 + 6), "every algorithm, for lengths that divide and lengths that do not")
+check(len(seen) == 8 * (4 * 7 + 6), "every algorithm, for lengths that divide and lengths that do not")
 finished()

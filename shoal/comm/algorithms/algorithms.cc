@@ -2,7 +2,7 @@
 
 namespace shoal {
 
-Schedule schedule_of(Algorithm algorithm, int size) {
+Schedule schedule_of(Algorithm algorithm, int size, const Topology* topology) {
   switch (algorithm) {
     case Algorithm::two_shot:
       return two_shot_schedule(size);
@@ -16,6 +16,10 @@ Schedule schedule_of(Algorithm algorithm, int size) {
       return double_tree_schedule(size);
     case Algorithm::hop_by_hop:
       return hop_by_hop_schedule(size);
+    case Algorithm::two_way_ring:
+      return two_way_ring_schedule(size);
+    case Algorithm::tree:
+      return tree_schedule(topology != nullptr ? *topology : Topology::clique(size, {1, 0}));
   }
   return two_shot_schedule(size);
 }
@@ -34,6 +38,10 @@ std::string_view name_of(Algorithm algorithm) {
       return "double_tree";
     case Algorithm::hop_by_hop:
       return "hop_by_hop";
+    case Algorithm::two_way_ring:
+      return "two_way_ring";
+    case Algorithm::tree:
+      return "tree";
   }
   return "?";
 }

@@ -7,13 +7,16 @@
 
 #include "shoal/comm/group.h"
 #include "shoal/comm/schedule.h"
+#include "shoal/comm/topology.h"
 
 namespace shoal {
 
 inline constexpr Algorithm kAlgorithms[] = {Algorithm::two_shot,           Algorithm::ring,
                                             Algorithm::recursive_doubling, Algorithm::rabenseifner,
-                                            Algorithm::double_tree,        Algorithm::hop_by_hop};
-Schedule schedule_of(Algorithm algorithm, int size);
+                                            Algorithm::double_tree,        Algorithm::hop_by_hop,
+                                            Algorithm::two_way_ring,       Algorithm::tree};
+// `topology` null: all links alike. Only `tree` looks at it.
+Schedule schedule_of(Algorithm algorithm, int size, const Topology* topology = nullptr);
 std::string_view name_of(Algorithm algorithm);
 std::string algorithm_names();  // "two_shot, ring, ..."
 
@@ -24,6 +27,9 @@ Schedule two_shot_schedule(int size);
 // Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC
 // 2009: 2 (n-1) a + 2 (n-1)/n S/B over neighbours' links alone.
 Schedule ring_schedule(int size);
+
+// The ring, half of the vector each way round: 2 (n-1) a + (n-1)/n S/B.
+Schedule two_way_ring_schedule(int size);
 
 // Partners at distance 1, 2, 4, ... exchange everything: log2(n) (a + S/B). With n no power of two,
 // the ranks beyond the largest one first add to a partner and get the result last: 2 (a + S/B)
@@ -40,6 +46,10 @@ Schedule rabenseifner_schedule(int size);
 // all. 4 log2(n) a + 2 S/B once its segments flow. Sanders, Speck and Traeff, "Two-tree algorithms
 // for full bandwidth broadcast, reduction and scan", Parallel Computing 2009.
 Schedule double_tree_schedule(int size);
+
+// Packed spanning trees: see tree_packing.h. Where all links are alike, one star about each rank:
+// 2 a + 2/n S/B.
+Schedule tree_schedule(const Topology& topology);
 
 // What teaching texts call all-reduce: the sum is carried along a chain of ranks and then handed
 // back. 2 (n-1) (a + S/B). For comparison.
