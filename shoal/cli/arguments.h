@@ -46,6 +46,10 @@ struct CommPlanArguments {
   std::filesystem::path json;
 };
 
+struct CommEnginesArguments {
+  std::filesystem::path json;
+};
+
 struct CommTestArguments {
   int ranks = 4;
   std::string engine;     // empty: all

@@ -118,6 +118,21 @@ TEST(CommandLine, PlansOverATopologyAreForetold) {
   std::filesystem::remove(json_file);
 }
 
+TEST(CommandLine, EnginesAreTriedOnThisMachine) {
+  const auto file = std::filesystem::path(testing::TempDir()) / "engines.json";
+  const Ran ran = run_shoal({"comm", "engines", "--json", file});
+  EXPECT_EQ(ran.code, kOk) << ran.out;
+  EXPECT_THAT(ran.out, StartsWith("memory of a CPU memory  shm     tcp     hybrid  \n"
+                                  "all_reduce      yes     yes     yes     yes     \n"));
+  const auto json = nlohmann::json::parse(read_file(file));
+  for (const char* engine : {"memory", "shm", "tcp", "hybrid"}) {
+    EXPECT_EQ(json[engine]["cpu"].size(), 10U) << engine;
+    EXPECT_EQ(json[engine]["cpu"]["send, receive"], "yes") << engine;
+  }
+  std::filesystem::remove(file);
+  expect_refused({"comm", "engines", "--json", "/nowhere/at/all.json"}, "/nowhere/at");
+}
+
 TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
   const Ran ran = run_shoal({"comm", "test", "-n", "3", "--engine", "shm", "--algorithm", "ring"});
   EXPECT_EQ(ran.code, kOk);

@@ -123,6 +123,13 @@ CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
   return test;
 }
 
+CLI::App& add_comm_engines(CLI::App& comm, CommEnginesArguments& arguments) {
+  CLI::App& engines = *comm.add_subcommand(
+      "engines", "Try which engine does which operation here, and say why where one does not");
+  add_file(engines, "--json", arguments.json, "Write the table as JSON");
+  return engines;
+}
+
 CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
   CLI::App& bench = *comm.add_subcommand("bench", "Time an operation on this machine, by size");
   bench.add_option("-n", arguments.ranks, "Ranks: processes, or threads over memory")
@@ -162,6 +169,7 @@ int run_subcommand(std::vector<std::string> words) {
   EvaluateArguments evaluate;
   CommPlanArguments comm_plan;
   CommTestArguments comm_test;
+  CommEnginesArguments comm_engines;
   CommBenchArguments comm_bench;
   std::string a, b;
   bool markdown = false;
@@ -183,6 +191,7 @@ int run_subcommand(std::vector<std::string> words) {
   CLI::App& comm_plan_app = add_comm_plan(comm_app, comm_plan);
   CLI::App& comm_test_app = add_comm_test(comm_app, comm_test);
   CLI::App& comm_bench_app = add_comm_bench(comm_app, comm_bench);
+  CLI::App& comm_engines_app = add_comm_engines(comm_app, comm_engines);
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
 
@@ -209,6 +218,7 @@ int run_subcommand(std::vector<std::string> words) {
   if (diff_app.parsed()) return checkpoint_diff_command(a, b);
   if (comm_test_app.parsed()) return comm_test_command(comm_test);
   if (comm_bench_app.parsed()) return comm_bench_command(comm_bench);
+  if (comm_engines_app.parsed()) return comm_engines_command(comm_engines);
   if (comm_plan_app.parsed()) return comm_plan_command(comm_plan);
   return options_command(markdown);
 }

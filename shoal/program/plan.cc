@@ -150,7 +150,7 @@ OptionTable describe(PipelineOptions& options) {
                   "Micro-batches per batch; without stages, gradients are accumulated over them. "
                   "More of them idle less and need less memory, but compute less efficiently."),
            choice("schedule", options.schedule,
-                  {{"vanilla", Schedule::vanilla}, {"gpipe", Schedule::gpipe}},
+                  {{"vanilla", PipelineSchedule::vanilla}, {"gpipe", PipelineSchedule::gpipe}},
                   "Order of forward and backward: \"vanilla\" sends one micro-batch at a time "
                   "through all stages, \"gpipe\" all forward, then all backward."),
            integers("cuts", options.cuts,

@@ -19,7 +19,7 @@ struct DataParallelOptions {
   std::vector<std::string> problems() const;
 };
 
-enum class Schedule : std::uint8_t {
+enum class PipelineSchedule : std::uint8_t {
   vanilla,  // one micro-batch at a time passes through all stages, forward and back
   gpipe,    // Huang et al., GPipe, NeurIPS 2019: all forwards, then all backwards
 };
@@ -28,7 +28,7 @@ struct PipelineOptions {
   // Of the part of the batch that a pipeline trains. The bubble is (stages-1) / (micro_batches +
   // stages-1) of a step: more of them idle less, but each is smaller and computes less efficiently.
   int micro_batches = 1;
-  Schedule schedule = Schedule::gpipe;
+  PipelineSchedule schedule = PipelineSchedule::gpipe;
   // First block of stages 1, 2, ...; empty: cut so that the stages' costs are balanced.
   std::vector<std::int64_t> cuts;
   std::vector<std::string> problems() const;

@@ -107,7 +107,7 @@ TEST(PlanTables, ReadTheJobFile) {
             "job.toml",
             {describe(plan.pipeline), describe(plan.recompute), describe(plan.data_parallel),
              describe(plan.freeze)});
-  EXPECT_EQ(plan.pipeline.schedule, Schedule::vanilla);
+  EXPECT_EQ(plan.pipeline.schedule, PipelineSchedule::vanilla);
   EXPECT_EQ(plan.pipeline.micro_batches, 4);
   EXPECT_THAT(plan.pipeline.cuts, ElementsAre(1, 3));
   EXPECT_EQ(plan.recompute.mode, RecomputeMode::every);
@@ -118,12 +118,13 @@ TEST(PlanTables, ReadTheJobFile) {
 }
 
 TEST(PlanTables, GoThroughJsonUnchanged) {
-  PipelineOptions options{.micro_batches = 3, .schedule = Schedule::vanilla, .cuts = {2, 5}};
+  PipelineOptions options{
+      .micro_batches = 3, .schedule = PipelineSchedule::vanilla, .cuts = {2, 5}};
   const nlohmann::json json = to_json({describe(options)});
   PipelineOptions back;
   from_json(json, "plan", {describe(back)});
   EXPECT_EQ(back.micro_batches, 3);
-  EXPECT_EQ(back.schedule, Schedule::vanilla);
+  EXPECT_EQ(back.schedule, PipelineSchedule::vanilla);
   EXPECT_THAT(back.cuts, ElementsAre(2, 5));
 }
 

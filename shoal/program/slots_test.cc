@@ -9,7 +9,8 @@ namespace {
 
 using namespace testing_programs;
 
-RankPrograms pipeline_of(int stages, int micro_batches, Schedule schedule = Schedule::gpipe,
+RankPrograms pipeline_of(int stages, int micro_batches,
+                         PipelineSchedule schedule = PipelineSchedule::gpipe,
                          int blocks_per_stage = 1) {
   return train_programs(chain_facts(stages * blocks_per_stage),
                         plan_over({{"pipe", stages}}, 4 * micro_batches, micro_batches, schedule));
@@ -26,7 +27,7 @@ TEST(SlotPicture, GpipeOfThreeByThreeTakesFiveForwardSlots) {
 }
 
 TEST(SlotPicture, VanillaOfThreeByThreeTakesNineAndKeepsEachBusyAThird) {
-  const auto programs = pipeline_of(3, 3, Schedule::vanilla);
+  const auto programs = pipeline_of(3, 3, PipelineSchedule::vanilla);
   const Slots slots = slots_of(programs);
   EXPECT_EQ(forward_slots(programs, chain_facts(3)), 9);
   EXPECT_EQ(slots.backward, 9);
@@ -52,8 +53,8 @@ TEST(Slots, GpipeBubbleIsThatOfThePaper) {
 }
 
 TEST(Slots, BlocksOfAStageShareASlot) {
-  EXPECT_EQ(slots_of(pipeline_of(3, 3, Schedule::gpipe, 2)).total, 10);
-  EXPECT_EQ(slots_of(pipeline_of(2, 4, Schedule::vanilla, 3)).total, 16);
+  EXPECT_EQ(slots_of(pipeline_of(3, 3, PipelineSchedule::gpipe, 2)).total, 10);
+  EXPECT_EQ(slots_of(pipeline_of(2, 4, PipelineSchedule::vanilla, 3)).total, 16);
 }
 
 TEST(Slots, ForwardsThatRunAgainBelongToTheBackwardsSlot) {

@@ -47,7 +47,7 @@ inline std::vector<BlockFacts> chain_facts(int blocks, const BlockSizes& sizes =
 }
 
 inline Plan plan_over(Mesh::Axes axes, std::int64_t batch, int micro_batches = 1,
-                      Schedule schedule = Schedule::gpipe) {
+                      PipelineSchedule schedule = PipelineSchedule::gpipe) {
   Plan plan;
   plan.mesh = Mesh(std::move(axes));
   plan.layout = Layout::standard(plan.mesh);

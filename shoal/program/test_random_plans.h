@@ -86,7 +86,8 @@ inline Job random_job(std::uint32_t seed) {
   job.plan.batch = dice.between(1, 40);
   job.plan.data_parallel.bucket_bytes = dice.of<std::int64_t>({1, 40, 100, 1 << 20});
   job.plan.pipeline.micro_batches = dice.between(1, 4);
-  job.plan.pipeline.schedule = dice.of<Schedule>({Schedule::vanilla, Schedule::gpipe});
+  job.plan.pipeline.schedule =
+      dice.of<PipelineSchedule>({PipelineSchedule::vanilla, PipelineSchedule::gpipe});
   job.plan.recompute.mode = dice.of<RecomputeMode>(
       {RecomputeMode::none, RecomputeMode::all, RecomputeMode::sqrt, RecomputeMode::every});
 

@@ -42,9 +42,9 @@ std::vector<Slot> slots_of(const PipelineOptions& options, int stages, int micro
   // One stage has nobody to wait for: going back at once keeps one micro-batch's activations only.
   if (stages == 1) return vanilla(micro_batches);
   switch (options.schedule) {
-    case Schedule::vanilla:
+    case PipelineSchedule::vanilla:
       return vanilla(micro_batches);
-    case Schedule::gpipe:
+    case PipelineSchedule::gpipe:
       return gpipe(micro_batches);
   }
   return {};

@@ -35,7 +35,7 @@ TEST(PipelinePass, GpipeRunsAllForwardsAndThenAllBackwards) {
 
 TEST(PipelinePass, VanillaFinishesAMicroBatchBeforeTheNext) {
   EXPECT_THAT(
-      texts(piped(chain_facts(3), plan_over({{"pipe", 3}}, 12, 3, Schedule::vanilla))),
+      texts(piped(chain_facts(3), plan_over({{"pipe", 3}}, 12, 3, PipelineSchedule::vanilla))),
       ElementsAre(
           "Load F0.0 Send(A0.0>1) Receive(G0.0<1) B0.0 F0.1 Send(A0.1>1) Receive(G0.1<1) B0.1 "
           "F0.2 Send(A0.2>1) Receive(G0.2<1) B0.2 Agree Update",
