@@ -70,59 +70,6 @@ nlohmann::json to_json(const Schedule& schedule, std::int64_t elements) {
   return json;
 }
 
-// The ranks are threads, whatever the engine. Returns how many results were wrong.
-std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks) {
-  CommOptions options;
-  options.engine = engine;
-  options.algorithm = algorithm;
-  std::mutex mutex;
-  TrialReport all;
-  run_ranks(ranks, options, [&](World& world) {
-    std::vector<int> members(static_cast<std::size_t>(ranks));
-    std::iota(members.begin(), members.end(), 0);
-    const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
-    const auto group = world.form_group("test", members, deadline);
-    const TrialReport own = try_group(*group, algorithm, options.collective_seconds);
-    const std::lock_guard lock(mutex);
-    all.results += own.results;
-    all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
-  });
-  std::cout << fmt::format(
-                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
-                   ranks, all.results,
-                   all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
-            << std::endl;
-  for (const std::string& fault : all.faults) std::cout << "  " << fault << "\n";
-  return all.faults.size();
-}
-
-void require_ranks(int ranks) {
-  if (ranks >= 1 && ranks <= 128) return;
-  throw InvalidInput(fmt::format("-n {}: give 1 to 128 ranks", ranks));
-}
-
-}  // namespace
-
-int comm_test_command(const CommTestArguments& arguments) {
-  try {
-    require_ranks(arguments.ranks);
-    const auto engines = engines_called(arguments.engine);
-    std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
-    if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
-    std::size_t wrong = 0;
-    for (const Engine engine : engines) {
-      for (const Algorithm algorithm : algorithms) {
-        wrong += try_engine(engine, algorithm, arguments.ranks);
-      }
-    }
-    return wrong == 0 ? kOk : kOther;
-  } catch (...) {
-    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
-  }
-}
-
-namespace {
-
 // What an all-reduce on a topology looks like.
 struct OnTopology {
   Topology topology;
@@ -178,7 +125,56 @@ nlohmann::json to_json(const OnTopology& on, std::int64_t elements) {
   return json;
 }
 
+// The ranks are threads, whatever the engine. Returns how many results were wrong.
+std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks) {
+  CommOptions options;
+  options.engine = engine;
+  options.algorithm = algorithm;
+  std::mutex mutex;
+  TrialReport all;
+  run_ranks(ranks, options, [&](World& world) {
+    std::vector<int> members(static_cast<std::size_t>(ranks));
+    std::iota(members.begin(), members.end(), 0);
+    const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
+    const auto group = world.form_group("test", members, deadline);
+    const TrialReport own = try_group(*group, algorithm, options.collective_seconds);
+    const std::lock_guard lock(mutex);
+    all.results += own.results;
+    all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
+  });
+  std::cout << fmt::format(
+                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
+                   ranks, all.results,
+                   all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
+            << std::endl;
+  for (const std::string& fault : all.faults) std::cout << "  " << fault << "\n";
+  return all.faults.size();
+}
+
+void require_ranks(int ranks) {
+  if (ranks >= 1 && ranks <= 128) return;
+  throw InvalidInput(fmt::format("-n {}: give 1 to 128 ranks", ranks));
+}
+
 }  // namespace
+
+int comm_test_command(const CommTestArguments& arguments) {
+  try {
+    require_ranks(arguments.ranks);
+    const auto engines = engines_called(arguments.engine);
+    std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
+    if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
+    std::size_t wrong = 0;
+    for (const Engine engine : engines) {
+      for (const Algorithm algorithm : algorithms) {
+        wrong += try_engine(engine, algorithm, arguments.ranks);
+      }
+    }
+    return wrong == 0 ? kOk : kOther;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+}
 
 int comm_plan_command(const CommPlanArguments& arguments) {
   try {

@@ -1,6 +1,7 @@
 // What each engine can do on this machine, found out by doing it.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -145,19 +146,26 @@ std::vector<Way> ways() {
   return all;
 }
 
-// Empty when every operation is right; else by operation why it is not.
-std::map<std::string, std::string> faults_of(const Way& way) {
+// Empty when every operation is right; else by operation why it is not. A group serves until an
+// operation fails.
+std::map<std::string, std::string> faults_of(const Way& way, const std::vector<Trial>& all) {
   std::map<std::string, std::string> faults;
-  for (const Trial& trial : trials()) {
+  for (std::size_t next = 0; next < all.size(); ++next) {
+    std::atomic<std::size_t> at = next;
     try {
       run_ranks(kRanks, way.options, [&](World& world) {
         const Deadline deadline = Deadline::after_seconds(way.options.join_seconds);
         const auto group = world.form_group("engines", {0, 1}, deadline);
-        if (!trial.is_right(*group, deadline)) throw Error("the result is wrong");
-        group->barrier(deadline);
+        for (std::size_t trial = next; trial < all.size(); ++trial) {
+          at = trial;
+          if (!all[trial].is_right(*group, deadline)) throw Error("the result is wrong");
+          group->barrier(deadline);
+        }
       });
+      break;
     } catch (const Error& error) {
-      faults[trial.operation] = error.what();
+      faults[all[at].operation] = error.what();
+      next = at;
     }
   }
   return faults;
@@ -168,16 +176,17 @@ std::map<std::string, std::string> faults_of(const Way& way) {
 int comm_engines_command(const CommEnginesArguments& arguments) {
   try {
     const std::vector<Way> all = ways();
+    const std::vector<Trial> operations = trials();
     std::map<std::string, std::map<std::string, std::string>> faults;
     std::string table = fmt::format("{:<16}", "memory of a CPU");
     for (const Way& way : all) {
-      faults[way.name] = faults_of(way);
+      faults[way.name] = faults_of(way, operations);
       table += fmt::format("{:<8}", way.name);
     }
     table += "\n";
     nlohmann::json json;
     std::string reasons;
-    for (const Trial& trial : trials()) {
+    for (const Trial& trial : operations) {
       std::string row = fmt::format("{:<16}", trial.operation);
       for (const Way& way : all) {
         const auto fault = faults[way.name].find(trial.operation);

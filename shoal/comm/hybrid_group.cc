@@ -1,14 +1,11 @@
 #include "shoal/comm/hybrid_group.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 
-#include "shoal/comm/call.h"
+#include "shoal/comm/checks.h"
 #include "shoal/core/check.h"
-#include "shoal/core/error.h"
 
 namespace shoal {
 namespace {
@@ -17,12 +14,6 @@ using Clock = std::chrono::steady_clock;
 
 double time_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::size_t elements_of(std::span<const Buffer> parts) {
-  std::size_t elements = 0;
-  for (const Buffer& part : parts) elements += part.elements;
-  return elements;
 }
 
 // Of two times over one channel. A channel whose time does not grow is as fast as can be told.
@@ -54,45 +45,39 @@ HybridGroup::HybridGroup(std::unique_ptr<Group> first, std::unique_ptr<Group> se
 HybridGroup::~HybridGroup() = default;
 
 // A share is rounded to whole cache lines, so that neither part begins within one.
-HybridGroup::Split HybridGroup::split(std::span<const Buffer> parts) const {
-  Split halves;
-  const std::size_t elements = elements_of(parts);
-  if (parts.empty()) return halves;
-  const std::size_t element = size_of(parts[0].type);
-  const auto bytes = static_cast<double>(elements * element);
-  const std::size_t line = std::max<std::size_t>(1, 64 / element);
-  const double share = share_of_first(costs_[0], costs_[1], bytes);
+HybridGroup::Split HybridGroup::split(const Parts& parts) const {
+  const std::size_t line = std::max<std::size_t>(1, 64 / size_of(parts.type()));
+  const double share = share_of_first(costs_[0], costs_[1], static_cast<double>(parts.bytes()));
   const auto lines = static_cast<std::size_t>(
-      std::llround(share * static_cast<double>(elements) / static_cast<double>(line)));
-  std::size_t left = share >= 1 ? elements : std::min(elements, lines * line);
-  for (const Buffer& part : parts) {
-    const std::size_t here = std::min(left, part.elements);
-    left -= here;
-    if (here > 0) halves[0].push_back({part.data, here, part.type});
-    if (here < part.elements) {
-      halves[1].push_back({part.data + here * element, part.elements - here, part.type});
-    }
-  }
+      std::llround(share * static_cast<double>(parts.elements()) / static_cast<double>(line)));
+  const std::size_t cut = share >= 1 ? parts.elements() : std::min(parts.elements(), lines * line);
+  Split halves;
+  const auto fill = [&](std::vector<Buffer>& half, std::size_t begin, std::size_t count) {
+    parts.visit(begin, count, [&](std::byte* data, std::size_t here, std::size_t) {
+      half.push_back({data, here, parts.type()});
+    });
+  };
+  fill(halves[0], 0, cut);
+  fill(halves[1], cut, parts.elements() - cut);
   return halves;
 }
 
-void HybridGroup::all_reduce(std::span<const Buffer> parts, ReduceOp op, Deadline deadline) {
+void HybridGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   Group& first = channel();
+  const Parts parts(buffers);
+  check_reduction(Operation::all_reduce, parts.type(), op);
   const Split halves = split(parts);
   last_seconds_ = {};
-  // Nothing to split, or a mistake of the caller that one channel finds as well.
-  if (halves[1].empty() || halves[0].empty()) {
-    const auto start = Clock::now();
-    if (!halves[1].empty()) {
-      second_.run([&](Group& group, Deadline limit) { group.all_reduce(parts, op, limit); },
-                  deadline);
-    } else {
-      first.all_reduce(parts, op, deadline);
-    }
-    last_seconds_[halves[1].empty() ? 0 : 1] = time_since(start);
-    return;
+  if (!halves[0].empty() && !halves[1].empty()) return reduce_both(halves, op, deadline);
+  const auto start = Clock::now();
+  const bool over_second = !halves[1].empty();
+  if (over_second) {
+    second_.run([&](Group& second, Deadline limit) { second.all_reduce(buffers, op, limit); },
+                deadline);
+  } else {
+    first.all_reduce(buffers, op, deadline);
   }
-  reduce_both(halves, op, deadline);
+  last_seconds_[over_second ? 1 : 0] = time_since(start);
 }
 
 // A channel that fails does not stop the other: whatever it met, the other meets or does not need,
@@ -110,12 +95,12 @@ void HybridGroup::reduce_both(const Split& halves, ReduceOp op, Deadline deadlin
   try {
     first_->all_reduce(halves[0], op, deadline);
     last_seconds_[0] = time_since(start);
-  } catch (const Error&) {
+  } catch (...) {  // whatever it is: the other works on memory of ours
     error = std::current_exception();
   }
   try {
     other.wait();
-  } catch (const Error&) {
+  } catch (...) {
     if (!error) error = std::current_exception();
   }
   if (!error) return;

@@ -13,6 +13,7 @@
 #include "shoal/comm/failure.h"
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
+#include "shoal/comm/parts.h"
 
 namespace shoal {
 
@@ -73,7 +74,7 @@ class HybridGroup final : public Group {
   }
   using Split = std::array<std::vector<Buffer>, 2>;
   std::array<double, 2> time_both(const std::array<std::size_t, 2>& bytes, Deadline deadline);
-  Split split(std::span<const Buffer> parts) const;
+  Split split(const Parts& parts) const;
   void reduce_both(const Split& halves, ReduceOp op, Deadline deadline);
 
   const std::unique_ptr<Group> first_;

@@ -76,6 +76,16 @@ TEST(HybridGroups, SumWhereverTheVectorIsSplit) {
   }
 }
 
+TEST(HybridGroups, AMistakeOfTheCallerHarmsNobody) {
+  with_hybrid(2, Algorithm::two_shot, [](HybridGroup& group) {
+    std::vector<std::int32_t> values(1000, 1);
+    const Buffer all = buffer(std::span(values));
+    EXPECT_THROW(group.all_reduce({&all, 1}, ReduceOp::mean, soon()), InvalidInput);
+    group.all_reduce({&all, 1}, ReduceOp::sum, soon());
+    EXPECT_THAT(values, testing::Each(2));
+  });
+}
+
 TEST(HybridGroups, HandEverythingElseToTheFirstChannel) {
   with_hybrid(3, Algorithm::two_shot, [](HybridGroup& group) {
     const int rank = group.rank();
@@ -153,30 +163,20 @@ TEST(HybridGroups, FormOverTwoAddresses) {
   const Watchdog watchdog("two networks");
   const auto form = [](int size, const std::function<std::string(int)>& second) {
     const auto store = make_memory_store();
-    std::vector<std::string> engines(static_cast<std::size_t>(size));
-    std::vector<std::jthread> ranks;
-    for (int rank = 0; rank < size; ++rank) {
-      ranks.emplace_back([&, rank] {
-        CommOptions options;
-        options.engine = Engine::tcp;
-        options.interface_address = "127.0.0.1";
-        options.second_interface_address = second(rank);
-        try {
-          const auto world = join_world(store, {rank, size}, options, soon());
-          const auto group = world->form_group("all", first_ranks(size), soon());
-          engines[rank] = group->engine();
-          std::vector<float> values(100003, 1.0F);
-          const Buffer all = buffer(std::span(values));
-          group->all_reduce({&all, 1}, ReduceOp::sum, soon());
-          EXPECT_THAT(values, testing::Each(static_cast<float>(size)));
-          group->barrier(soon());
-        } catch (const Error& error) {
-          engines[rank] = error.what();
-        }
-      });
-    }
-    ranks.clear();
-    return engines;
+    return words_of_ranks(size, [&](int rank) {
+      CommOptions options;
+      options.engine = Engine::tcp;
+      options.interface_address = "127.0.0.1";
+      options.second_interface_address = second(rank);
+      const auto world = join_world(store, {rank, size}, options, soon());
+      const auto group = world->form_group("all", first_ranks(size), soon());
+      std::vector<float> values(100003, 1.0F);
+      const Buffer all = buffer(std::span(values));
+      group->all_reduce({&all, 1}, ReduceOp::sum, soon());
+      EXPECT_THAT(values, testing::Each(static_cast<float>(size)));
+      group->barrier(soon());
+      return std::string(group->engine());
+    });
   };
   EXPECT_THAT(form(3, [](int) { return "127.0.0.2"; }), testing::Each("hybrid"));
   EXPECT_THAT(form(2, [](int rank) { return rank == 0 ? "127.0.0.2" : ""; }),

@@ -134,22 +134,14 @@ TEST(RatedLinks, TopologiesThatDoNotFitAreRefused) {
   const auto refused = [](int size, const std::function<void(CommOptions&, int)>& change,
                           const std::string& words) {
     const auto store = make_memory_store();
-    std::vector<std::string> said(static_cast<std::size_t>(size));
-    std::vector<std::jthread> ranks;
-    for (int rank = 0; rank < size; ++rank) {
-      ranks.emplace_back([&, rank] {
-        CommOptions options;
-        options.algorithm = Algorithm::tree;
-        change(options, rank);
-        try {
-          const auto world = join_world(store, {rank, size}, options, soon());
-          world->form_group("all", first_ranks(size), soon());
-        } catch (const Error& error) {
-          said[rank] = error.what();
-        }
-      });
-    }
-    ranks.clear();
+    const auto said = words_of_ranks(size, [&](int rank) {
+      CommOptions options;
+      options.algorithm = Algorithm::tree;
+      change(options, rank);
+      const auto world = join_world(store, {rank, size}, options, soon());
+      world->form_group("all", first_ranks(size), soon());
+      return std::string();
+    });
     EXPECT_THAT(said, testing::Contains(HasSubstr(words)));
   };
   const TopologyFile three(Topology::clique(3, {kRate, 0}));

@@ -50,7 +50,6 @@ class Flow {
 
  private:
   struct Task {
-    int step;
     int transfer;
     int cell;  // of all
   };
@@ -98,8 +97,7 @@ class Flow {
     if (!topology_.link(transfer.from, transfer.to).exists()) {
       throw InvalidInput(
           fmt::format("{} sends from rank {} to rank {}, between which the topology has no link; "
-                      "algorithm tree "
-                      "uses what links there are",
+                      "algorithm tree uses what links there are",
                       schedule_.algorithm, transfer.from, transfer.to));
     }
     for (int chunk = transfer.first; chunk < transfer.first + transfer.chunks; ++chunk) {
@@ -122,7 +120,7 @@ class Flow {
           return schedule_.transfers[other].step < transfer.step;
         });
         missing_.back().push_back(static_cast<int>(before));
-        if (before == 0) ready.push_back({transfer.step, number, cell});
+        if (before == 0) ready.push_back({number, cell});
       }
     }
     std::stable_sort(ready.begin(), ready.end(),
@@ -149,14 +147,13 @@ class Flow {
 
   void arrived(const Task& task) {
     ++done_;
-    const int holder = schedule_.transfers[task.transfer].to;
-    for (const int next : out_of_[at(holder, cells_[task.cell].chunk)]) {
-      const Transfer& transfer = schedule_.transfers[next];
-      if (transfer.step <= task.step) continue;
-      if (--missing_[next][task.cell - first_cell_[transfer.first]] != 0) continue;
-      const Task freed{transfer.step, next, task.cell};
-      way_of(freed).ready.push_back(freed);
-      start(way_of(freed));
+    const Transfer& come = schedule_.transfers[task.transfer];
+    for (const int next : out_of_[at(come.to, cells_[task.cell].chunk)]) {
+      if (schedule_.transfers[next].step <= come.step) continue;
+      const Task waiting{next, task.cell};
+      if (--missing_[next][place_of(waiting)] != 0) continue;
+      way_of(waiting).ready.push_back(waiting);
+      start(way_of(waiting));
     }
   }
 

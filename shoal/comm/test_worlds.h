@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "shoal/comm/world.h"
+#include "shoal/core/error.h"
 
 namespace shoal::test {
 
@@ -63,6 +64,24 @@ inline void with_group(int size, const CommOptions& options,
     const auto group = world.form_group("all", first_ranks(size), soon());
     body(*group);
   });
+}
+
+// Runs `body` once per rank, each in a thread. By rank, what it returns, or the words of its Error.
+inline std::vector<std::string> words_of_ranks(int size,
+                                               const std::function<std::string(int)>& body) {
+  std::vector<std::string> words(static_cast<std::size_t>(size));
+  std::vector<std::jthread> ranks;
+  for (int rank = 0; rank < size; ++rank) {
+    ranks.emplace_back([&, rank] {
+      try {
+        words[rank] = body(rank);
+      } catch (const Error& error) {
+        words[rank] = error.what();
+      }
+    });
+  }
+  ranks.clear();
+  return words;
 }
 
 // 64 bits that look random, the same for the same numbers.

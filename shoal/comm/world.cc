@@ -102,9 +102,11 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   const int rank = static_cast<int>(own - ranks.begin());
   const Forming forming{name,     ranks,     rank,     store,
                         members_, registry_, options_, topology_of(ranks)};
-  std::string links = forming.topology ? "\n" + forming.topology->text() : std::string();
+  // What all have to agree on: the list, and what follows from options.
+  std::string terms = list + "\n";
+  if (forming.topology) terms += forming.topology->text();
   const bool two_networks = engine == Engine::tcp && !options_.second_interface_address.empty();
-  if (two_networks) links += "\nand a second network";
+  if (two_networks) terms += "and a second network\n";
   const std::unique_ptr<FormsGroup> forms = engine == Engine::memory ? forms_memory_group(forming)
                                             : engine == Engine::shm  ? forms_shm_group(forming)
                                             : two_networks           ? forms_hybrid_group(forming)
@@ -112,7 +114,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   store->set(fmt::format("offer/{}", rank), forms->offer(deadline), deadline);
   // The last to come opens the way for all.
   if (store->add("arrived", 1, deadline) == static_cast<std::int64_t>(ranks.size())) {
-    store->set("ranks", list + links, deadline);
+    store->set("ranks", terms, deadline);
   }
   const std::string agreed = members_->await(
       {"group/" + name + "/ranks", "group/" + name + "/offer/", "forming group " + name}, ranks,
@@ -122,7 +124,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
     throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
                                    me_.rank, name, list, theirs));
   }
-  if (agreed != list + links) {
+  if (agreed != terms) {
     throw InvalidInput(fmt::format(
         "rank {} has another comm.topology than another rank of group {}, or only one of them a "
         "comm.second_interface_address; start all workers with the same options",

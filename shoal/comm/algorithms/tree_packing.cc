@@ -36,9 +36,9 @@ Edges edges_of(const Topology& topology) {
 }
 
 // Sets of ranks that grow together.
-class Parts {
+class Joined {
  public:
-  explicit Parts(int size) : parent_(static_cast<std::size_t>(size)), count_(size) {
+  explicit Joined(int size) : parent_(static_cast<std::size_t>(size)), count_(size) {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
   int of(int rank) {
@@ -88,7 +88,7 @@ class Packer {
   using Chosen = std::vector<int>;  // numbers of edges
 
   void require_connected() const {
-    Parts parts(size_);
+    Joined parts(size_);
     for (const Edge& edge : edges_) parts.join(edge.a, edge.b);
     for (int rank = 1; rank < size_; ++rank) {
       if (parts.of(rank) == parts.of(0)) continue;
@@ -104,7 +104,7 @@ class Packer {
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](int left, int right) { return prices[left] < prices[right]; });
-    Parts parts(size_);
+    Joined parts(size_);
     Chosen tree;
     for (const int edge : order) {
       if (parts.join(edges_[edge].a, edges_[edge].b)) tree.push_back(edge);
@@ -121,7 +121,7 @@ class Packer {
       around[edge.b] += edge.rate;
     }
     double bound = *std::min_element(around.begin(), around.end());
-    Parts parts(size_);
+    Joined parts(size_);
     const auto weigh = [&] {
       double crossing = 0;
       for (const Edge& edge : edges_) {
@@ -202,11 +202,7 @@ class Packer {
         for (const int edge : tree) ++load[edge];
       }
       const double rate = trees / fill(load);
-      if (rate > packing.rate * 1.0001) {
-        packing.rate = rate;
-        packing.trees.clear();
-        for (const Chosen& tree : chosen) packing.trees.push_back(rooted(tree));
-      }
+      if (rate > packing.rate * 1.0001) keep(chosen, rate, packing);
       if (rate >= kGoodEnough * packing.bound) return;
     }
   }
@@ -221,13 +217,17 @@ class Packer {
     const auto found = spanning_trees(size_, edges, trees);
     if (!found) return false;
     std::vector<int> load(edges_.size());
-    packing.trees.clear();
     for (const Chosen& tree : *found) {
       for (const int edge : tree) ++load[edge];
-      packing.trees.push_back(rooted(tree));
     }
-    packing.rate = trees / fill(load);
+    keep(*found, trees / fill(load), packing);
     return true;
+  }
+
+  void keep(const std::vector<Chosen>& chosen, double rate, TreePacking& packing) const {
+    packing.rate = rate;
+    packing.trees.clear();
+    for (const Chosen& tree : chosen) packing.trees.push_back(rooted(tree));
   }
 
   // In the rank from which the farthest one is nearest.
