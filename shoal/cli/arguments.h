@@ -42,7 +42,8 @@ struct CommPlanArguments {
   std::string algorithm = "two_shot";
   std::optional<int> ranks;  // absent: as many as the topology has, else 4
   std::filesystem::path topology;
-  std::int64_t elements = 1 << 20;  // float32
+  std::optional<int> ranks_per_host;  // so many in a row; absent: half of them, rounded up
+  std::int64_t elements = 1 << 20;    // float32
   std::filesystem::path json;
 };
 
@@ -52,14 +53,16 @@ struct CommEnginesArguments {
 
 struct CommTestArguments {
   int ranks = 4;
+  std::optional<int> ranks_per_host;
   std::string engine;     // empty: all
   std::string algorithm;  // empty: all
 };
 
 struct CommBenchArguments {
   int ranks = 2;
+  std::optional<int> ranks_per_host;
   std::string engine = "shm";
-  std::string algorithm = "two_shot";
+  std::string algorithm;  // empty: automatic
   std::string operation = "all_reduce";
   std::string buffers = "ordinary";
   std::optional<std::int64_t> from, to;  // bytes

@@ -122,8 +122,8 @@ TEST(CommandLine, EnginesAreTriedOnThisMachine) {
   const auto file = std::filesystem::path(testing::TempDir()) / "engines.json";
   const Ran ran = run_shoal({"comm", "engines", "--json", file});
   EXPECT_EQ(ran.code, kOk) << ran.out;
-  EXPECT_THAT(ran.out, StartsWith("memory of a CPU memory  shm     tcp     hybrid  \n"
-                                  "all_reduce      yes     yes     yes     yes     \n"));
+  EXPECT_THAT(ran.out, StartsWith("memory of a CPU memory  shm     tcp     hierarchical  hybrid\n"
+                                  "all_reduce      yes     yes     yes     yes           yes\n"));
   const auto json = nlohmann::json::parse(read_file(file));
   for (const char* engine : {"memory", "shm", "tcp", "hybrid"}) {
     EXPECT_EQ(json[engine]["cpu"].size(), 10U) << engine;
@@ -136,7 +136,7 @@ TEST(CommandLine, EnginesAreTriedOnThisMachine) {
 TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
   const Ran ran = run_shoal({"comm", "test", "-n", "3", "--engine", "shm", "--algorithm", "ring"});
   EXPECT_EQ(ran.code, kOk);
-  EXPECT_THAT(ran.out, testing::MatchesRegex("shm     ring                3 ranks   +[0-9]+ "
+  EXPECT_THAT(ran.out, testing::MatchesRegex("shm          ring                3 ranks   +[0-9]+ "
                                              "results  all right\n"));
   expect_refused({"comm", "test", "--engine", "pigeon"}, "choose one of memory, shm, tcp");
   expect_refused({"comm", "test", "-n", "1000"}, "give 1 to 128 ranks");

@@ -35,10 +35,15 @@ Operation operation_called(const std::string& name) {
 MeasureOptions options_of(const CommBenchArguments& arguments) {
   const MeasureOptions defaults;
   MeasureOptions options;
-  if (arguments.engine.empty()) throw InvalidInput("--engine: name one of memory, shm, tcp");
+  if (arguments.engine.empty()) throw InvalidInput("--engine: name one of " + engine_names());
   options.engine = engines_called(arguments.engine).front();
   options.operation = operation_called(arguments.operation);
-  options.algorithm = algorithm_called(arguments.algorithm);
+  options.ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, arguments.ranks);
+  if (!arguments.algorithm.empty()) {
+    options.algorithm = algorithm_called(arguments.algorithm);
+  } else if (options.engine == Engine::hierarchical) {
+    options.algorithm = Algorithm::hierarchical;
+  }
   if (arguments.buffers != "ordinary" && arguments.buffers != "shared") {
     throw InvalidInput(fmt::format("--buffers {}: name ordinary or shared", arguments.buffers));
   }
@@ -71,10 +76,13 @@ std::string text_of(const MachineProbe& probe) {
 std::string title_of(const MeasureOptions& options) {
   const bool reduces =
       options.operation == Operation::all_reduce || options.operation == Operation::reduce_scatter;
-  return fmt::format("{}{}, {} {} over {}{}", name_of(options.operation),
+  const bool has_hosts =
+      options.engine == Engine::hierarchical || options.algorithm == Algorithm::hierarchical;
+  return fmt::format("{}{}, {} {} over {}{}{}", name_of(options.operation),
                      reduces ? fmt::format(" ({})", name_of(options.algorithm)) : "", options.ranks,
                      options.engine == Engine::memory ? "threads" : "processes",
-                     name_of(options.engine), options.shared_buffers ? ", shared buffers" : "");
+                     name_of(options.engine), options.shared_buffers ? ", shared buffers" : "",
+                     has_hosts ? fmt::format(", {} a host", options.ranks_per_host) : "");
 }
 
 void print_head(const MeasureOptions& options) {
@@ -111,6 +119,7 @@ nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured
                          {"engine", name_of(options.engine)},
                          {"algorithm", name_of(options.algorithm)},
                          {"ranks", options.ranks},
+                         {"ranks_per_host", options.ranks_per_host},
                          {"cores", allowed_cores().size()},
                          {"repetitions", options.repetitions},
                          {"buffers", options.shared_buffers ? "shared" : "ordinary"},

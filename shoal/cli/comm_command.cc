@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -70,6 +71,13 @@ nlohmann::json to_json(const Schedule& schedule, std::int64_t elements) {
   return json;
 }
 
+std::vector<int> hosts_of(std::optional<int> ranks_per_host, int ranks) {
+  std::vector<int> hosts;
+  const int each = ranks_per_host_of(ranks_per_host, ranks);
+  for (int rank = 0; rank < ranks; ++rank) hosts.push_back(rank / each);
+  return hosts;
+}
+
 // What an all-reduce on a topology looks like.
 struct OnTopology {
   Topology topology;
@@ -87,8 +95,10 @@ OnTopology on_topology(const CommPlanArguments& arguments, Algorithm algorithm) 
   }
   std::optional<TreePacking> packing;
   if (algorithm == Algorithm::tree) packing = pack_trees(topology);
+  const NetworkLayout layout{std::make_shared<Topology>(topology),
+                             hosts_of(arguments.ranks_per_host, topology.size())};
   Schedule schedule = packing ? schedule_of(*packing, topology.size())
-                              : schedule_of(algorithm, topology.size(), &topology);
+                              : schedule_of(algorithm, topology.size(), layout);
   ScheduleTime time = time_schedule(schedule, topology, arguments.elements, kFloat32);
   return {topology, std::move(schedule), std::move(time), std::move(packing)};
 }
@@ -126,10 +136,11 @@ nlohmann::json to_json(const OnTopology& on, std::int64_t elements) {
 }
 
 // The ranks are threads, whatever the engine. Returns how many results were wrong.
-std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks) {
+std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_per_host) {
   CommOptions options;
   options.engine = engine;
   options.algorithm = algorithm;
+  options.ranks_per_host = ranks_per_host;
   std::mutex mutex;
   TrialReport all;
   run_ranks(ranks, options, [&](World& world) {
@@ -137,13 +148,13 @@ std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks) {
     std::iota(members.begin(), members.end(), 0);
     const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
     const auto group = world.form_group("test", members, deadline);
-    const TrialReport own = try_group(*group, algorithm, options.collective_seconds);
+    const TrialReport own = try_group(*group, algorithm, world.hosts(), options.collective_seconds);
     const std::lock_guard lock(mutex);
     all.results += own.results;
     all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
   });
   std::cout << fmt::format(
-                   "{:<7} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
+                   "{:<12} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
                    ranks, all.results,
                    all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
             << std::endl;
@@ -164,10 +175,11 @@ int comm_test_command(const CommTestArguments& arguments) {
     const auto engines = engines_called(arguments.engine);
     std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
     if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
+    const int ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, arguments.ranks);
     std::size_t wrong = 0;
     for (const Engine engine : engines) {
       for (const Algorithm algorithm : algorithms) {
-        wrong += try_engine(engine, algorithm, arguments.ranks);
+        wrong += try_engine(engine, algorithm, arguments.ranks, ranks_per_host);
       }
     }
     return wrong == 0 ? kOk : kOther;
@@ -186,7 +198,9 @@ int comm_plan_command(const CommPlanArguments& arguments) {
     if (!arguments.topology.empty()) on = on_topology(arguments, algorithm);
     const int ranks = on ? on->topology.size() : arguments.ranks.value_or(4);
     require_ranks(ranks);
-    const Schedule schedule = on ? on->schedule : schedule_of(algorithm, ranks);
+    const Schedule schedule =
+        on ? on->schedule
+           : schedule_of(algorithm, ranks, {nullptr, hosts_of(arguments.ranks_per_host, ranks)});
     if (!arguments.json.empty()) {
       const nlohmann::json json =
           on ? to_json(*on, arguments.elements) : to_json(schedule, arguments.elements);

@@ -1,6 +1,7 @@
 // What each engine can do on this machine, found out by doing it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <iostream>
@@ -127,6 +128,9 @@ std::vector<Trial> trials() {
 struct Way {
   std::string name;
   CommOptions options;
+  std::string column(const std::string& text) const {
+    return fmt::format("{:<{}}", text, std::max<std::size_t>(8, name.size() + 2));
+  }
 };
 
 std::vector<Way> ways() {
@@ -171,6 +175,11 @@ std::map<std::string, std::string> faults_of(const Way& way, const std::vector<T
   return faults;
 }
 
+void end_line(std::string& row) {
+  row.erase(row.find_last_not_of(' ') + 1);
+  row += "\n";
+}
+
 }  // namespace
 
 int comm_engines_command(const CommEnginesArguments& arguments) {
@@ -181,9 +190,9 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
     std::string table = fmt::format("{:<16}", "memory of a CPU");
     for (const Way& way : all) {
       faults[way.name] = faults_of(way, operations);
-      table += fmt::format("{:<8}", way.name);
+      table += way.column(way.name);
     }
-    table += "\n";
+    end_line(table);
     nlohmann::json json;
     std::string reasons;
     for (const Trial& trial : operations) {
@@ -191,12 +200,13 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
       for (const Way& way : all) {
         const auto fault = faults[way.name].find(trial.operation);
         const bool works = fault == faults[way.name].end();
-        row += fmt::format("{:<8}", works ? "yes" : "no");
+        row += way.column(works ? "yes" : "no");
         json[way.name]["cpu"][trial.operation] = works ? "yes" : fault->second;
         if (!works)
           reasons += fmt::format("{} over {}: {}\n", trial.operation, way.name, fault->second);
       }
-      table += row + "\n";
+      end_line(row);
+      table += row;
     }
     if (!arguments.json.empty()) replace_file(arguments.json, json.dump(2) + "\n");
     std::cout << table << reasons << "memory of a GPU: no engine takes it; copy to the CPU first\n";

@@ -23,7 +23,23 @@ std::vector<Engine> engines_called(const std::string& name) {
     }
   }
   if (!engines.empty()) return engines;
-  throw InvalidInput(fmt::format("there is no engine '{}': choose one of memory, shm, tcp", name));
+  throw InvalidInput(
+      fmt::format("there is no engine '{}': choose one of {}", name, engine_names()));
+}
+
+std::string engine_names() {
+  std::string names;
+  for (const Engine engine : engines_called("")) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(engine));
+  }
+  return names;
+}
+
+int ranks_per_host_of(std::optional<int> given, int ranks) {
+  if (given && *given < 1) {
+    throw InvalidInput(fmt::format("--ranks-per-host {}: give 1 or more", *given));
+  }
+  return given.value_or((ranks + 1) / 2);
 }
 
 }  // namespace shoal

@@ -1,6 +1,7 @@
 // Names of engines and algorithms in commands. Throw InvalidInput listing what there is.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,5 +11,9 @@ namespace shoal {
 
 Algorithm algorithm_called(const std::string& name);
 std::vector<Engine> engines_called(const std::string& name);  // empty: all
+std::string engine_names();                                   // "memory, shm, ..."
+
+// `given`, or half of the ranks, rounded up.
+int ranks_per_host_of(std::optional<int> given, int ranks);
 
 }  // namespace shoal

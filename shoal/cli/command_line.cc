@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/cli/comm_names.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/comm/algorithms/algorithms.h"
@@ -98,6 +99,12 @@ CLI::App& add_evaluate(CLI::App& app, EvaluateArguments& arguments) {
   return evaluate;
 }
 
+void add_ranks_per_host(CLI::App& app, std::optional<int>& ranks_per_host) {
+  app.add_option("--ranks-per-host", ranks_per_host,
+                 "So many ranks in a row count as one host, for hierarchical")
+      ->option_text("N (half of the ranks)");
+}
+
 CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   CLI::App& plan = *comm.add_subcommand(
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
@@ -108,6 +115,7 @@ CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   add_file(plan, "--topology", arguments.topology,
            "Links between the ranks (docs/communication.md): tree uses them, and the time that the "
            "all-reduce takes is foretold");
+  add_ranks_per_host(plan, arguments.ranks_per_host);
   plan.add_option("--elements", arguments.elements, "Numbers (float32) that each rank holds")
       ->option_text("N (1048576)");
   add_file(plan, "--json", arguments.json, "Write transfers and counts as JSON");
@@ -118,7 +126,8 @@ CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
   CLI::App& test =
       *comm.add_subcommand("test", "Try every operation on this machine against its serial result");
   test.add_option("-n", arguments.ranks, "Ranks, each a thread")->option_text("N (4)");
-  test.add_option("--engine", arguments.engine, "memory, shm or tcp")->option_text("NAME (all)");
+  add_ranks_per_host(test, arguments.ranks_per_host);
+  test.add_option("--engine", arguments.engine, engine_names())->option_text("NAME (all)");
   test.add_option("--algorithm", arguments.algorithm, algorithm_names())->option_text("NAME (all)");
   return test;
 }
@@ -134,15 +143,17 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
   CLI::App& bench = *comm.add_subcommand("bench", "Time an operation on this machine, by size");
   bench.add_option("-n", arguments.ranks, "Ranks: processes, or threads over memory")
       ->option_text("N (2)");
-  bench.add_option("--engine", arguments.engine, "memory, shm or tcp")->option_text("NAME (shm)");
+  add_ranks_per_host(bench, arguments.ranks_per_host);
+  bench.add_option("--engine", arguments.engine, engine_names())->option_text("NAME (shm)");
   bench
       .add_option("--operation", arguments.operation,
                   "all_reduce, all_gather, reduce_scatter, broadcast, all_to_all or barrier")
       ->option_text("NAME (all_reduce)");
   bench
-      .add_option("--algorithm", arguments.algorithm,
-                  "Of all_reduce (of reduce_scatter two_shot and ring): " + algorithm_names())
-      ->option_text("NAME (two_shot)");
+      .add_option(
+          "--algorithm", arguments.algorithm,
+          "Of all_reduce (of reduce_scatter two_shot, ring and hierarchical): " + algorithm_names())
+      ->option_text("NAME (hierarchical over hierarchical, else two_shot)");
   bench
       .add_option("--buffers", arguments.buffers,
                   "ordinary, or shared: in memory that all ranks can reach")

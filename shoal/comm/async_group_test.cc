@@ -24,8 +24,7 @@ class AsyncGroupTest : public testing::TestWithParam<Engine> {
  protected:
   static void with_async(int size, const std::function<void(AsyncGroup&)>& body) {
     const test::Watchdog watchdog("a world of " + std::to_string(size));
-    CommOptions options;
-    options.engine = GetParam();
+    const CommOptions options = test::options_of(GetParam(), Algorithm::automatic, size);
     run_ranks(size, options, [&](World& world) {
       AsyncGroup group(world.form_group("all", first_ranks(size), soon()));
       body(group);
@@ -42,7 +41,8 @@ class AsyncGroupTest : public testing::TestWithParam<Engine> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, AsyncGroupTest,
-                         testing::Values(Engine::memory, Engine::shm, Engine::tcp),
+                         testing::Values(Engine::memory, Engine::shm, Engine::tcp,
+                                         Engine::hierarchical),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST_P(AsyncGroupTest, CollectivesKeepTheirOrder) {

@@ -57,11 +57,11 @@ std::string_view name_of(Operation operation) {
 Call Call::unpacked(std::uint64_t word) {
   Call call;
   call.operation = static_cast<Operation>((word >> 59) & 15);
-  call.algorithm = static_cast<Algorithm>((word >> 56) & 7);
-  call.type = static_cast<ElementType>((word >> 52) & 15);
-  call.op = static_cast<ReduceOp>((word >> 49) & 7);
-  call.root = static_cast<int>((word >> 37) & 0xfff);
-  call.elements = word & ((1ULL << 37) - 1);
+  call.algorithm = static_cast<Algorithm>((word >> 55) & 15);
+  call.type = static_cast<ElementType>((word >> 51) & 15);
+  call.op = static_cast<ReduceOp>((word >> 48) & 7);
+  call.root = static_cast<int>((word >> 36) & 0xfff);
+  call.elements = word & ((1ULL << 36) - 1);
   return call;
 }
 

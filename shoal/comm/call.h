@@ -31,14 +31,14 @@ struct Call {
   ReduceOp op = ReduceOp::sum;
   Algorithm algorithm = Algorithm::two_shot;
   int root = 0;                // of some; below 2^12
-  std::uint64_t elements = 0;  // of the input; below 2^37; 0 where ranks' sizes may differ
+  std::uint64_t elements = 0;  // of the input; below 2^36; 0 where ranks' sizes may differ
 
   // In one word that is never 0 and is equal exactly when the calls are.
   std::uint64_t packed() const {
     return (std::uint64_t{1} << 63) | (static_cast<std::uint64_t>(operation) << 59) |
-           (static_cast<std::uint64_t>(algorithm) << 56) |
-           (static_cast<std::uint64_t>(type) << 52) | (static_cast<std::uint64_t>(op) << 49) |
-           (static_cast<std::uint64_t>(root & 0xfff) << 37) | (elements & ((1ULL << 37) - 1));
+           (static_cast<std::uint64_t>(algorithm) << 55) |
+           (static_cast<std::uint64_t>(type) << 51) | (static_cast<std::uint64_t>(op) << 48) |
+           (static_cast<std::uint64_t>(root & 0xfff) << 36) | (elements & ((1ULL << 36) - 1));
   }
   static Call unpacked(std::uint64_t word);
   std::string text() const;  // "all_reduce(sum, 4 x float32)"

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "shoal/comm/region.h"
 
@@ -70,7 +71,7 @@ class ChannelWriter {
       std::memcpy(memory_ + at, data + from, n);
     });
     position_ += channel_units(here);
-    state_->written.advance_to(position_);
+    reader_sleeps_ |= state_->written.advance_to(position_);
     return here;
   }
   // The reader advances this; there is room again at the count.
@@ -78,12 +79,15 @@ class ChannelWriter {
   std::uint32_t awaited() const {
     return position_ - static_cast<std::uint32_t>(bytes_ / kChannelUnit) + 1;
   }
+  // Whether the reader, since the last time, slept where the flag does not wake it.
+  bool take_sleeper() { return std::exchange(reader_sleeps_, false); }
 
  private:
   ChannelState* state_;
   std::byte* memory_;
   std::size_t bytes_;
   std::uint32_t position_ = 0;
+  bool reader_sleeps_ = false;
 };
 
 // The end of the one reader. Not thread safe.
@@ -100,7 +104,7 @@ class ChannelReader {
       take_over(data + to, memory_ + at, n);
     });
     position_ += channel_units(here);
-    state_->read.advance_to(position_);
+    writer_sleeps_ |= state_->read.advance_to(position_);
     return here;
   }
   std::size_t available() const {  // a multiple of kChannelUnit
@@ -109,12 +113,15 @@ class ChannelReader {
   // The writer advances this; there is something to read at the count.
   Flag& flag() { return state_->written; }
   std::uint32_t awaited() const { return position_ + 1; }
+  // Likewise of the writer.
+  bool take_sleeper() { return std::exchange(writer_sleeps_, false); }
 
  private:
   ChannelState* state_;
   std::byte* memory_;
   std::size_t bytes_;
   std::uint32_t position_ = 0;
+  bool writer_sleeps_ = false;
 };
 
 }  // namespace shoal

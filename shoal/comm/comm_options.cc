@@ -28,6 +28,11 @@ std::vector<std::string> CommOptions::problems() const {
         fmt::format("comm.{} is \"{}\"; give a numeric address of this host, for example 10.0.0.5",
                     name, text));
   };
+  if (ranks_per_host < 0) {
+    faults.push_back(
+        fmt::format("comm.ranks_per_host is {}; give 1 or more, or 0 to take hosts as they are",
+                    ranks_per_host));
+  }
   numeric("interface_address", interface_address);
   numeric("second_interface_address", second_interface_address);
   return faults;
@@ -39,6 +44,12 @@ template <typename Enum, std::size_t n>
 std::vector<std::pair<std::string, Enum>> named(const Enum (&all)[n]) {
   std::vector<std::pair<std::string, Enum>> names;
   for (const Enum one : all) names.emplace_back(name_of(one), one);
+  return names;
+}
+
+std::vector<std::pair<std::string, Algorithm>> algorithms() {
+  auto names = named(kAlgorithms);
+  names.insert(names.begin(), {std::string(name_of(Algorithm::automatic)), Algorithm::automatic});
   return names;
 }
 
@@ -54,6 +65,8 @@ std::string_view name_of(Engine engine) {
       return "shm";
     case Engine::tcp:
       return "tcp";
+    case Engine::hierarchical:
+      return "hierarchical";
   }
   return "?";
 }
@@ -65,10 +78,12 @@ OptionTable describe(CommOptions& o) {
       {
           choice("engine", o.engine, named(kEngines),
                  "Where the bytes go. automatic: memory for threads, shm when all members of a "
-                 "group are on one host, else tcp."),
-          choice("algorithm", o.algorithm, named(kAlgorithms),
-                 "How sums are made, and with it the order in which floats are added. Print one "
-                 "with `shoal comm plan`."),
+                 "group are on one host, hierarchical (shm inside hosts and tcp between them) when "
+                 "two of them share one, else tcp."),
+          choice("algorithm", o.algorithm, algorithms(),
+                 "How sums are made, and with it the order in which floats are added. automatic: "
+                 "hierarchical where two members of a group share a host and others do not, else "
+                 "two_shot. Print one with `shoal comm plan`."),
           option("topology", o.topology,
                  "File that says which workers are linked and how fast, for algorithm tree (see "
                  "docs/communication.md). Empty: all are linked alike."),
@@ -84,6 +99,9 @@ OptionTable describe(CommOptions& o) {
           option("second_interface_address", o.second_interface_address,
                  "Numeric address of this host in a second network. Groups over tcp then measure "
                  "both when they form, and all-reduce over both at once. Empty: there is none."),
+          option("ranks_per_host", o.ranks_per_host,
+                 "So many workers in a row count as one host, to try on one machine what a job "
+                 "does on several. 0: hosts are what they are."),
       }};
 }
 

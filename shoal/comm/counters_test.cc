@@ -26,9 +26,7 @@ class Counters : public testing::TestWithParam<std::tuple<Engine, Algorithm, int
 
   // Bytes by rank.
   std::vector<std::uint64_t> sent(std::size_t elements) const {
-    CommOptions options;
-    options.engine = engine();
-    options.algorithm = algorithm();
+    const CommOptions options = options_of(engine(), algorithm(), size());
     std::vector<std::uint64_t> bytes(static_cast<std::size_t>(size()));
     with_group(size(), options, [&](Group& group) {
       std::vector<float> values(elements, 1.0F);
@@ -40,20 +38,21 @@ class Counters : public testing::TestWithParam<std::tuple<Engine, Algorithm, int
     return bytes;
   }
 
+  bool has_wires() const { return engine() == Engine::tcp || engine() == Engine::hierarchical; }
+
   // two_shot sends what is small once to everybody.
   bool goes_in_one_shot(std::size_t elements) const {
     if (algorithm() != Algorithm::two_shot) return false;
     const std::size_t bytes = elements * 4;
-    return engine() == Engine::tcp
-               ? bytes * static_cast<std::size_t>(size() - 1) <= TcpGroup::kSmallBytes
-               : bytes <= RegionShape::kSmallBytes;
+    return has_wires() ? bytes * static_cast<std::size_t>(size() - 1) <= TcpGroup::kSmallBytes
+                       : bytes <= RegionShape::kSmallBytes;
   }
 
   // In shared memory the parts of two_shot begin at cache lines of every chunk: where these do not
   // divide, the ranks' shares of the same total differ by as much.
   bool divides_in_lines(std::size_t elements) const {
     const auto n = static_cast<std::size_t>(size());
-    return elements % (n * 16384) == 0 && (engine() == Engine::tcp || (n & (n - 1)) == 0);
+    return elements % (n * 16384) == 0 && (has_wires() || (n & (n - 1)) == 0);
   }
 };
 
@@ -67,8 +66,8 @@ TEST_P(Counters, CountWhatTheScheduleMoves) {
       fmt::print("counted {} {} {} ranks {} x float32: {}\n", name_of(engine()),
                  name_of(algorithm()), size(), elements, fmt::join(bytes, " "));
     }
-    const ScheduleCounts expected =
-        count(schedule_of(algorithm(), size()), static_cast<std::int64_t>(elements));
+    const ScheduleCounts expected = count(schedule_of(algorithm(), size(), on_two_hosts(size())),
+                                          static_cast<std::int64_t>(elements));
     std::uint64_t total = 0;
     for (std::size_t rank = 0; rank < n; ++rank) {
       total += bytes[rank];
@@ -86,7 +85,8 @@ TEST_P(Counters, CountWhatTheScheduleMoves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, Counters,
-                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp),
+                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp,
+                                                          Engine::hierarchical),
                                           testing::ValuesIn(kAlgorithms),
                                           testing::Values(2, 3, 4, 5, 8)),
                          [](const auto& info) {

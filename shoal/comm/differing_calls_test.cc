@@ -93,14 +93,16 @@ class DifferingCalls
  protected:
   int size() const { return std::get<2>(GetParam()); }
   const Difference& difference() const { return differences()[std::get<3>(GetParam())]; }
-  std::string suffix() const { return std::get<1>(GetParam()) == Algorithm::ring ? ", ring" : ""; }
+  std::string suffix() const {
+    const Algorithm algorithm = std::get<1>(GetParam());
+    return algorithm == Algorithm::two_shot ? "" : fmt::format(", {}", name_of(algorithm));
+  }
 
   // What every rank is told when `odd` makes the odd call, and `late` (-1: nobody) makes its own
   // only once all others have failed.
   std::vector<std::string> told(int odd, int late) {
-    CommOptions options;
-    options.engine = std::get<0>(GetParam());
-    options.algorithm = std::get<1>(GetParam());
+    const CommOptions options =
+        options_of(std::get<0>(GetParam()), std::get<1>(GetParam()), size());
     std::vector<std::string> texts(static_cast<std::size_t>(size()));
     std::atomic<int> failed{0};
     with_group(size(), options, [&](Group& group) {
@@ -170,6 +172,12 @@ INSTANTIATE_TEST_SUITE_P(Worlds, DifferingCalls,
                                           testing::Values(2, 4),
                                           testing::Range(std::size_t{0}, std::size_t{6})),
                          name_of_difference);
+INSTANTIATE_TEST_SUITE_P(
+    Hosts, DifferingCalls,
+    testing::Combine(testing::Values(Engine::hierarchical),
+                     testing::Values(Algorithm::two_shot, Algorithm::hierarchical),
+                     testing::Values(2, 3, 4, 6), testing::Range(std::size_t{0}, std::size_t{6})),
+    name_of_difference);
 
 }  // namespace
 }  // namespace shoal::test

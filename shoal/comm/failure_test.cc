@@ -41,17 +41,17 @@ TEST(Failure, PackedCallsAreEqualExactlyWhenTheCallsAre) {
                   .op = ReduceOp::min,
                   .algorithm = Algorithm::ring,
                   .root = 4095,
-                  .elements = (1ULL << 37) - 1};
+                  .elements = (1ULL << 36) - 1};
   EXPECT_EQ(Call::unpacked(call.packed()).packed(), call.packed());
   EXPECT_EQ(Call::unpacked(call.packed()).text(), call.text());
   // Every field has room for its largest value and touches no other.
   std::set<std::uint64_t> words;
   for (const Operation operation : {Operation::all_reduce, Operation::reduce_scatter_lists}) {
-    for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::hop_by_hop}) {
+    for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::hierarchical}) {
       for (const ElementType type : {ElementType::float32, ElementType::boolean}) {
         for (const ReduceOp op : {ReduceOp::sum, ReduceOp::bit_xor}) {
           for (const int root : {0, 4095}) {
-            for (const std::uint64_t elements : {0ULL, (1ULL << 37) - 1}) {
+            for (const std::uint64_t elements : {0ULL, (1ULL << 36) - 1}) {
               words.insert(Call{operation, type, op, algorithm, root, elements}.packed());
             }
           }

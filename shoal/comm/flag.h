@@ -29,16 +29,31 @@ inline void pause_core() {
 class Flag {
  public:
   // By the flag's one writer. Everything written before is visible to whoever sees the count.
-  void advance_to(std::uint32_t count) {
+  // Whether somebody sleeps; who sleeps on the flag itself is woken.
+  bool advance_to(std::uint32_t count) {
     const std::uint32_t before = word_.exchange(count << 1, std::memory_order_acq_rel);
-    if ((before & 1) != 0) [[unlikely]]
-      futex_wake_all(word_);
+    if ((before & 1) == 0) [[likely]]
+      return false;
+    futex_wake_all(word_);
+    return true;
   }
   bool reached(std::uint32_t count) const {
     return not_behind(word_.load(std::memory_order_acquire), count);
   }
   std::uint32_t count() const { return word_.load(std::memory_order_acquire) >> 1; }
 
+  // Says that the caller is about to sleep elsewhere, where the writer can wake it. False when the
+  // count is reached: do not sleep.
+  bool expect(std::uint32_t count) {
+    std::uint32_t seen = word_.load(std::memory_order_acquire);
+    while (!not_behind(seen, count)) {
+      if ((seen & 1) != 0 ||
+          word_.compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel)) {
+        return true;
+      }
+    }
+    return false;
+  }
   // Returns when the count is reached or `limit` has passed, or earlier.
   void sleep(std::uint32_t count, std::chrono::milliseconds limit) {
     std::uint32_t seen = word_.load(std::memory_order_acquire);

@@ -18,8 +18,8 @@ struct Forming {
   std::shared_ptr<Store> store;  // of this group alone
   std::shared_ptr<Members> members;
   std::shared_ptr<GroupRegistry> registry;
-  CommOptions options;
-  std::shared_ptr<const Topology> topology;  // of `ranks`; null: all links alike
+  CommOptions options;   // with the algorithm of this group
+  NetworkLayout layout;  // of `ranks`
 };
 
 // Between these two calls the world makes sure that all members have come.
@@ -34,7 +34,9 @@ class FormsGroup {
 std::unique_ptr<FormsGroup> forms_memory_group(const Forming& forming);
 std::unique_ptr<FormsGroup> forms_shm_group(const Forming& forming);
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);
-// Over tcp in two networks: comm.second_interface_address.
-std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming);
+// tcp, with regions for ranks of one host.
+std::unique_ptr<FormsGroup> forms_hierarchical_group(const Forming& forming);
+// Over two networks: comm.second_interface_address. Either of the two above in each.
+std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming, bool hierarchical);
 
 }  // namespace shoal

@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <list>
+#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/forming.h"
+#include "shoal/comm/forms_region.h"
 #include "shoal/comm/handshake.h"
 #include "shoal/comm/interfaces.h"
 #include "shoal/comm/tcp_group.h"
@@ -35,31 +37,30 @@ struct Offer {
 
 class TcpGroupForms final : public FormsGroup {
  public:
-  explicit TcpGroupForms(const Forming& forming)
+  TcpGroupForms(const Forming& forming, bool hierarchical)
       : forming_(forming), size_(static_cast<int>(forming.ranks.size())) {
     spec_.name = forming.name;
     spec_.rank = forming.rank;
     spec_.size = size_;
-    spec_.for_collectives.resize(forming.ranks.size());
-    spec_.for_messages.resize(forming.ranks.size());
+    spec_.wires.for_collectives.resize(forming.ranks.size());
+    spec_.wires.for_messages.resize(forming.ranks.size());
     spec_.algorithm = forming.options.algorithm;
-    spec_.topology = forming.topology;
+    spec_.layout = forming.layout;
     spec_.tear = forming.options.tear_bytes;
-    const Members& members = *forming.members;
-    const int host = members.of(forming.ranks[forming.rank]).host;
-    spec_.patience = Patience::of(static_cast<int>(members.ranks_of_host(host).size()),
-                                  members.usable_cores(host));
+    spec_.patience = forming.members->patience();
+    if (hierarchical) share_memory();
     spec_.dead = [all = forming.members, ranks = forming.ranks] { return all->dead(ranks); };
   }
 
-  std::string offer(Deadline) override {
+  std::string offer(Deadline deadline) override {
+    if (region_) forming_.store->set(region_key(), region_->offer(), deadline);
     if (size_ == 1) return "alone";
     const std::string& chosen = forming_.options.interface_address;
     std::vector<std::string> addresses;
     if (!chosen.empty()) {
       addresses = {chosen};
       listener_ = listen_tcp(chosen, 0);
-    } else if (forming_.members->on_one_host(forming_.ranks)) {
+    } else if (forming_.members->on_one_machine(forming_.ranks)) {
       addresses = {"127.0.0.1"};
       listener_ = listen_tcp("127.0.0.1", 0);
     } else {
@@ -77,6 +78,10 @@ class TcpGroupForms final : public FormsGroup {
   }
 
   std::unique_ptr<Group> finish(Deadline deadline) override {
+    if (region_) {
+      spec_.wires.region =
+          region_->finish(forming_.store->get(region_key_of_host(), deadline), deadline);
+    }
     if (size_ > 1) {
       secret_ = offer_of(0, deadline).secret;
       for (int peer = 0; peer < forming_.rank; ++peer) {
@@ -92,6 +97,24 @@ class TcpGroupForms final : public FormsGroup {
   }
 
  private:
+  // A host's ranks have the region of the lowest of them.
+  void share_memory() {
+    const std::vector<int>& hosts = forming_.layout.hosts;
+    std::vector<int> places;
+    spec_.wires.places.assign(forming_.ranks.size(), -1);
+    for (int rank = 0; rank < size_; ++rank) {
+      if (hosts[rank] != hosts[forming_.rank]) continue;
+      spec_.wires.places[rank] = static_cast<int>(places.size());
+      places.push_back(rank);
+    }
+    spec_.engine = "hierarchical";
+    if (places.size() == 1) return;
+    first_of_host_ = places.front();
+    region_.emplace(forming_, std::move(places));
+  }
+  std::string region_key() const { return fmt::format("region/{}", forming_.rank); }
+  std::string region_key_of_host() const { return fmt::format("region/{}", first_of_host_); }
+
   Offer offer_of(int rank, Deadline deadline) const {
     std::istringstream in(forming_.store->get(fmt::format("offer/{}", rank), deadline));
     Offer offer;
@@ -114,7 +137,7 @@ class TcpGroupForms final : public FormsGroup {
   }
 
   Socket& place_of(int peer, int channel) {
-    return (channel == 0 ? spec_.for_collectives : spec_.for_messages)[peer];
+    return (channel == 0 ? spec_.wires.for_collectives : spec_.wires.for_messages)[peer];
   }
 
   void check_alive() const {
@@ -123,8 +146,8 @@ class TcpGroupForms final : public FormsGroup {
 
   // Addresses of a peer that can lead to it from here.
   std::vector<std::string> ways_to(int peer, const Offer& theirs) const {
-    const int us = forming_.members->of(forming_.ranks[forming_.rank]).host;
-    if (forming_.members->of(forming_.ranks[peer]).host == us) {
+    const int us = forming_.members->of(forming_.ranks[forming_.rank]).machine;
+    if (forming_.members->of(forming_.ranks[peer]).machine == us) {
       // The last one offered is loopback, unless a certain interface was asked for.
       return {theirs.addresses.back()};
     }
@@ -260,7 +283,8 @@ class TcpGroupForms final : public FormsGroup {
   [[noreturn]] void throw_unconnected(Deadline deadline) const {
     std::vector<int> absent;
     for (int peer = forming_.rank + 1; peer < size_; ++peer) {
-      if (!spec_.for_collectives[peer] || !spec_.for_messages[peer]) absent.push_back(peer);
+      if (!spec_.wires.for_collectives[peer] || !spec_.wires.for_messages[peer])
+        absent.push_back(peer);
     }
     throw not_joined({"the connections", 0, forming_.name}, absent, {forming_.rank},
                      deadline.waited());
@@ -271,12 +295,18 @@ class TcpGroupForms final : public FormsGroup {
   TcpGroupSpec spec_;
   Socket listener_;
   std::string secret_;
+  std::optional<FormsRegion> region_;  // of this host, when others of the group are on it
+  int first_of_host_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming) {
-  return std::make_unique<TcpGroupForms>(forming);
+  return std::make_unique<TcpGroupForms>(forming, false);
+}
+
+std::unique_ptr<FormsGroup> forms_hierarchical_group(const Forming& forming) {
+  return std::make_unique<TcpGroupForms>(forming, true);
 }
 
 }  // namespace shoal

@@ -53,6 +53,10 @@ enum class Algorithm : std::uint8_t {
   hop_by_hop,
   two_way_ring,
   tree,
+  hierarchical,
+  // Of options only: hierarchical in groups whose ranks are on several hosts of which some has two
+  // or more, else two_shot.
+  automatic,
 };
 
 // All members make the same calls in the same order (point-to-point calls apart); a call returns
@@ -69,7 +73,7 @@ class Group {
   virtual int rank() const = 0;  // 0 <= rank() < size()
   virtual int size() const = 0;
   virtual const std::string& name() const = 0;
-  virtual std::string_view engine() const = 0;  // "memory", "shm", "tcp", "hybrid"
+  virtual std::string_view engine() const = 0;  // "memory", "shm", "tcp", "hierarchical", "hybrid"
 
   // Leaves the element-wise reduction over all ranks in `parts`, the same bits on every rank. The
   // parts, all of one type, count as one vector in the order given (a bucket of tensors needs no
@@ -124,6 +128,8 @@ class Group {
   virtual void abort() = 0;
 
   virtual std::uint64_t bytes_sent() const = 0;  // payload bytes handed to peers so far
+  // Those of them that went to peers on other hosts.
+  virtual std::uint64_t bytes_between_hosts() const { return 0; }
 
  protected:
   // in[q] goes to rank q, out[q] takes what rank q gives. `call` is compared. What a rank gives

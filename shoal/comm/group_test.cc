@@ -24,23 +24,19 @@ using Bytes = std::vector<std::byte>;
 
 // Adds in the order that the algorithm promises.
 Bytes reduced(ElementType type, ReduceOp op, Algorithm algorithm, int size, std::size_t elements) {
-  return serial_sum(schedule_of(algorithm, size), type, op, elements);
+  return serial_sum(schedule_of(algorithm, size, on_two_hosts(size)), type, op, elements);
 }
 
 struct Setting {
   Engine engine;
   Algorithm algorithm;
-  CommOptions options() const {
-    CommOptions options;
-    options.engine = engine;
-    options.algorithm = algorithm;
-    return options;
-  }
+  int size;
+  CommOptions options() const { return options_of(engine, algorithm, size); }
 };
 
 class EverySchedule : public testing::TestWithParam<std::tuple<Engine, Algorithm, int>> {
  protected:
-  Setting setting() const { return {std::get<0>(GetParam()), std::get<1>(GetParam())}; }
+  Setting setting() const { return {std::get<0>(GetParam()), std::get<1>(GetParam()), size()}; }
   int size() const { return std::get<2>(GetParam()); }
 };
 
@@ -112,10 +108,9 @@ TEST_P(EveryEngine, ReduceScatterLeavesOnePieceOnEachRank) {
   for (const ElementType type : {ElementType::float32, ElementType::bfloat16, ElementType::int64}) {
     for (const std::size_t piece : {0, 1, 5, 100, 3001, 30011}) {
       const std::size_t elements = piece * static_cast<std::size_t>(size());
-      // Of the schedules only the ring's leaves the pieces where they are wanted.
-      const bool ring = setting().algorithm == Algorithm::ring;
-      const Bytes expected = reduced(
-          type, ReduceOp::sum, ring ? Algorithm::ring : Algorithm::two_shot, size(), elements);
+      const Bytes expected = serial_sum(handed_to_all(reduce_scatter_schedule_of(
+                                            setting().algorithm, size(), on_two_hosts(size()))),
+                                        type, ReduceOp::sum, elements);
       with_group(size(), setting().options(), [&](Group& group) {
         const Bytes in = sample_input(type, elements, group.rank());
         const Bytes before = in;
@@ -170,7 +165,12 @@ TEST_P(EveryEngine, ReduceToEveryRootLeavesInputsAsTheyAre) {
   for (const ElementType type : {ElementType::float32, ElementType::float16, ElementType::int32}) {
     for (const std::size_t elements : {0, 1, 100, 70001}) {
       const ReduceOp op = can_reduce(type, ReduceOp::mean) ? ReduceOp::mean : ReduceOp::bit_xor;
-      const Bytes expected = reduced(type, op, Algorithm::two_shot, size(), elements);
+      const Algorithm algorithm = setting().algorithm == Algorithm::hierarchical
+                                      ? Algorithm::hierarchical
+                                      : Algorithm::two_shot;
+      const Bytes expected = serial_sum(
+          handed_to_all(reduce_scatter_schedule_of(algorithm, size(), on_two_hosts(size()))), type,
+          op, elements);
       with_group(size(), setting().options(), [&](Group& group) {
         for (int root = 0; root < size(); ++root) {
           const Bytes in = sample_input(type, elements, group.rank());
@@ -225,7 +225,8 @@ TEST_P(EveryEngine, AllToAllTakesSizesThatDifferFromPairToPair) {
             << "from " << peer;
         if (peer != rank) bytes += given.memory[peer].size();
       }
-      if (group.engine() != "tcp") {  // which counts the table of sizes too
+      if (setting().engine == Engine::memory || setting().engine == Engine::shm) {
+        // The others count the table of sizes too.
         ASSERT_EQ(group.bytes_sent() - before, bytes);
       }
     }
@@ -414,16 +415,17 @@ TEST_P(EverySchedule, CountsTheBytesOfItsSchedule) {
     group.all_reduce({&all, 1}, ReduceOp::sum, soon());
     sent += group.bytes_sent() - before;
   });
-  const std::int64_t moved = count(schedule_of(setting().algorithm, size()), elements).total;
+  const Schedule schedule = schedule_of(setting().algorithm, size(), on_two_hosts(size()));
+  const std::int64_t moved = count(schedule, elements).total;
   EXPECT_EQ(sent.load(), static_cast<std::uint64_t>(moved) * 4);
 }
 
 TEST(TryGroup, FindsAGroupRightAndNoticesAnotherOrderOfAdditions) {
   with_group(3, {}, [&](Group& group) {
-    const TrialReport right = try_group(group, Algorithm::two_shot, 90);
+    const TrialReport right = try_group(group, Algorithm::two_shot, {}, 90);
     EXPECT_THAT(right.faults, testing::IsEmpty());
     EXPECT_GT(right.results, 200);
-    const TrialReport wrong = try_group(group, Algorithm::ring, 90);
+    const TrialReport wrong = try_group(group, Algorithm::ring, {}, 90);
     EXPECT_THAT(wrong.faults, testing::Contains(testing::StartsWith(
                                   "all_reduce(sum, 611 x float32): a wrong result on rank")));
   });
@@ -435,8 +437,9 @@ std::string name_of_case(const testing::TestParamInfo<EverySchedule::ParamType>&
          std::to_string(std::get<2>(info.param));
 }
 
-const auto kEngines = testing::Values(Engine::memory, Engine::shm, Engine::tcp);
-const auto kMain = testing::Values(Algorithm::two_shot, Algorithm::ring);
+const auto kEngines =
+    testing::Values(Engine::memory, Engine::shm, Engine::tcp, Engine::hierarchical);
+const auto kMain = testing::Values(Algorithm::two_shot, Algorithm::ring, Algorithm::hierarchical);
 
 INSTANTIATE_TEST_SUITE_P(Worlds, EveryEngine,
                          testing::Combine(kEngines, kMain, testing::Values(1, 2, 3, 4, 7)),

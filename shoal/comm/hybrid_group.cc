@@ -179,6 +179,9 @@ void HybridGroup::abort() {
 std::uint64_t HybridGroup::bytes_sent() const {
   return first_->bytes_sent() + second_.group().bytes_sent();
 }
+std::uint64_t HybridGroup::bytes_between_hosts() const {
+  return first_->bytes_between_hosts() + second_.group().bytes_between_hosts();
+}
 void HybridGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
                            std::span<const Buffer> out, Deadline deadline) {
   transfer_of(channel(), call, in, out, deadline);

@@ -61,6 +61,7 @@ class HybridGroup final : public Group {
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
+  std::uint64_t bytes_between_hosts() const override;
 
  protected:
   void transfer(const Call& call, std::span<const ConstBuffer> in, std::span<const Buffer> out,

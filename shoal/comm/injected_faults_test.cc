@@ -50,11 +50,11 @@ struct Scenario {
   int culprit = 0;
   int at_call = 0;
 
+  bool has_network() const { return engine == Engine::tcp || engine == Engine::hierarchical; }
   bool is_harmless() const {
-    return engine == Engine::tcp
-               ? fault.kind == FaultKind::none || fault.kind == FaultKind::delay ||
-                     fault.kind == FaultKind::crumbs
-               : misdeed == Misdeed::none || misdeed == Misdeed::sleeps;
+    return has_network() ? fault.kind == FaultKind::none || fault.kind == FaultKind::delay ||
+                               fault.kind == FaultKind::crumbs
+                         : misdeed == Misdeed::none || misdeed == Misdeed::sleeps;
   }
   // Nothing that harms is noticed later than this; what harms nobody may take its time.
   milliseconds limit() const {
@@ -63,12 +63,11 @@ struct Scenario {
   }
   std::string text() const {
     const std::string what =
-        engine == Engine::tcp
-            ? fmt::format("{} of {} bytes at byte {} from rank {} to {} (channel {})",
-                          name_of(fault.kind), fault.bytes, fault.at, fault.from, fault.to,
-                          fault.channel)
-            : fmt::format("rank {} {} at call {}", culprit,
-                          kMisdeeds[static_cast<std::size_t>(misdeed)], at_call);
+        has_network() ? fmt::format("{} of {} bytes at byte {} from rank {} to {} (channel {})",
+                                    name_of(fault.kind), fault.bytes, fault.at, fault.from,
+                                    fault.to, fault.channel)
+                      : fmt::format("rank {} {} at call {}", culprit,
+                                    kMisdeeds[static_cast<std::size_t>(misdeed)], at_call);
     return fmt::format("seed {}: {} ranks, {}, {}, {}", seed, size, name_of(engine),
                        name_of(algorithm), what);
   }
@@ -80,7 +79,10 @@ Scenario scenario_of(std::uint64_t seed) {
   Scenario one;
   one.seed = seed;
   const std::uint64_t engine = draw(10);
-  one.engine = engine == 0 ? Engine::memory : engine == 1 ? Engine::shm : Engine::tcp;
+  one.engine = engine == 0   ? Engine::memory
+               : engine == 1 ? Engine::shm
+               : engine < 6  ? Engine::tcp
+                             : Engine::hierarchical;
   one.algorithm = kAlgorithms[draw(std::size(kAlgorithms))];
   one.size = 2 + static_cast<int>(draw(3));
   one.misdeed = static_cast<Misdeed>(draw(4));
@@ -90,6 +92,11 @@ Scenario scenario_of(std::uint64_t seed) {
   fault.kind = kFaultKinds[draw(std::size(kFaultKinds))];
   fault.from = one.culprit;
   fault.to = (one.culprit + 1 + static_cast<int>(draw(one.size - 1))) % one.size;
+  // Between ranks of one host hardly anything goes over the network.
+  while (one.engine == Engine::hierarchical &&
+         !on_two_hosts(one.size).leaves_host(fault.from, fault.to)) {
+    fault.to = (fault.to + 1) % one.size;
+  }
   fault.channel = draw(4) == 0 ? 1 : 0;
   constexpr std::size_t kWithin[] = {120, 2000, 100000};
   fault.at = draw(kWithin[draw(3)]);
@@ -129,9 +136,7 @@ class Part {
   using Values = std::vector<std::int32_t>;
 
   void work(Deadline deadline) {
-    CommOptions options;
-    options.engine = scenario_.engine;
-    options.algorithm = scenario_.algorithm;
+    const CommOptions options = options_of(scenario_.engine, scenario_.algorithm, scenario_.size);
     const auto world =
         join_world(store_, {.rank = rank_, .size = scenario_.size}, options, deadline);
     auto group = world->form_group("all", first_ranks(scenario_.size), deadline);
@@ -145,7 +150,7 @@ class Part {
 
   // False: it goes.
   bool misbehave(int call, Group& group) const {
-    if (scenario_.engine == Engine::tcp || rank_ != scenario_.culprit || call != scenario_.at_call)
+    if (scenario_.has_network() || rank_ != scenario_.culprit || call != scenario_.at_call)
       return true;
     if (scenario_.misdeed == Misdeed::sleeps) std::this_thread::sleep_for(scenario_.fault.pause);
     if (scenario_.misdeed == Misdeed::aborts) group.abort();
@@ -267,7 +272,7 @@ Verdict judge(const Scenario& scenario, const std::vector<Ending>& endings, bool
 
 Verdict play(const Scenario& scenario) {
   FaultyNetwork network(scenario.fault);
-  const auto store = scenario.engine == Engine::tcp ? store_through(network) : make_memory_store();
+  const auto store = scenario.has_network() ? store_through(network) : make_memory_store();
   std::vector<Ending> endings(static_cast<std::size_t>(scenario.size));
   {
     std::vector<std::jthread> ranks;
@@ -275,7 +280,7 @@ Verdict play(const Scenario& scenario) {
       ranks.emplace_back([&, rank] { endings[rank] = Part(scenario, rank, store).run(); });
     }
   }
-  return judge(scenario, endings, scenario.engine == Engine::tcp ? network.has_struck() : true);
+  return judge(scenario, endings, scenario.has_network() ? network.has_struck() : true);
 }
 
 TEST(InjectedFaults, EndInTheRightResultOrTheRightErrorInTime) {
@@ -306,8 +311,8 @@ TEST(InjectedFaults, EndInTheRightResultOrTheRightErrorInTime) {
     const Verdict& verdict = verdicts[at];
     for (const std::string& problem : verdict.problems) ADD_FAILURE() << problem;
     Tally& tally =
-        tallies[scenario.engine == Engine::tcp
-                    ? fmt::format("tcp, {}", name_of(scenario.fault.kind))
+        tallies[scenario.has_network()
+                    ? fmt::format("{}, {}", name_of(scenario.engine), name_of(scenario.fault.kind))
                     : fmt::format("{}, a rank {}", name_of(scenario.engine),
                                   kMisdeeds[static_cast<std::size_t>(scenario.misdeed)])];
     ++tally.played;

@@ -61,7 +61,8 @@ Blow blow_of(std::uint64_t seed) {
   const auto draw = [&](std::uint64_t below) { return mixed(seed, ++drawn) % below; };
   Blow one;
   one.seed = seed;
-  one.engine = seed % 2 == 0 ? Engine::shm : Engine::tcp;
+  constexpr Engine kTried[] = {Engine::shm, Engine::tcp, Engine::hierarchical};
+  one.engine = kTried[seed % std::size(kTried)];
   one.algorithm = kAlgorithms[draw(std::size(kAlgorithms))];
   one.size = 2 + static_cast<int>(draw(kMostRanks - 1));
   one.victim = static_cast<int>(draw(one.size));
@@ -139,9 +140,7 @@ int judged(const Blow& blow, const std::vector<int>& named) {
 
 int be_rank(const Blow& blow, int rank, const StoreProcess& served, Board& board) {
   const Watchdog watchdog(fmt::format("rank {} of {}", rank, blow.text()));
-  CommOptions options;
-  options.engine = blow.engine;
-  options.algorithm = blow.algorithm;
+  const CommOptions options = options_of(blow.engine, blow.algorithm, blow.size);
   int code = kOther;
   std::string said;
   try {
@@ -244,7 +243,7 @@ TEST_F(KilledRanks, AreNamedInTimeAndLeaveNothingBehind) {
     std::vector<std::int64_t>& times = tally.times;
     std::sort(times.begin(), times.end());
     fmt::print(
-        "{:<26} {:>3} jobs, {:>3} survivors, told after {} ms in the median, {} ms at most\n",
+        "{:<35} {:>3} jobs, {:>3} survivors, told after {} ms in the median, {} ms at most\n",
         name + ":", tally.jobs, times.size(), times[times.size() / 2], times.back());
   }
 }

@@ -155,15 +155,17 @@ std::vector<std::string> MeasureOptions::problems() const {
       std::end(kMeasuredOperations)) {
     faults.push_back(fmt::format("{} is not measured", name_of(operation)));
   }
-  const bool own_ways = algorithm == Algorithm::two_shot || operation == Operation::all_reduce ||
+  const bool own_ways = algorithm == Algorithm::two_shot || algorithm == Algorithm::hierarchical ||
+                        operation == Operation::all_reduce ||
                         (operation == Operation::reduce_scatter && algorithm == Algorithm::ring);
   if (!own_ways) {
     faults.push_back(fmt::format("{} does not run {}: it is an algorithm of all_reduce{}",
                                  name_of(operation), name_of(algorithm),
                                  algorithm == Algorithm::ring ? " and reduce_scatter" : ""));
   }
-  if (shared_buffers && engine == Engine::tcp) {
-    faults.push_back("no buffer is shared over tcp: measure ordinary ones");
+  if (shared_buffers && (engine == Engine::tcp || engine == Engine::hierarchical)) {
+    faults.push_back(
+        fmt::format("no buffer is shared over {}: measure ordinary ones", name_of(engine)));
   }
   if (ranks < 2 || ranks > MeasureBoard::kMostRanks) {
     faults.push_back(fmt::format("{} ranks: give 2 to {}", ranks, MeasureBoard::kMostRanks));
@@ -218,6 +220,7 @@ std::vector<Measured> measure(const MeasureOptions& options, const Tell& on_size
   CommOptions comm;
   comm.engine = options.engine;
   comm.algorithm = options.algorithm;
+  comm.ranks_per_host = options.ranks_per_host;
   MeasureBoard board(options.ranks, options.ranks > static_cast<int>(allowed_cores().size()));
   std::vector<Measured> all;
   const Tell keep = [&](const Measured& measured) {

@@ -17,8 +17,9 @@ inline constexpr Operation kMeasuredOperations[] = {
     Operation::broadcast,  Operation::all_to_all, Operation::barrier};
 
 struct MeasureOptions {
-  Engine engine = Engine::shm;                // memory: ranks are threads; shm and tcp: processes
-  Algorithm algorithm = Algorithm::two_shot;  // of all_reduce; reduce_scatter: two_shot, ring
+  Engine engine = Engine::shm;                // memory: ranks are threads; else processes
+  int ranks_per_host = 0;                     // as in CommOptions
+  Algorithm algorithm = Algorithm::two_shot;  // that the operation has; not automatic
   Operation operation = Operation::all_reduce;
   bool shared_buffers = false;  // from Group::allocate: over memory and shm
   int ranks = 2;

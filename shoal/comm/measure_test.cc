@@ -53,11 +53,15 @@ TEST(Measure, TheBusBandwidthIsOfOneLink) {
 
 // Measures little, and with more ranks than cores; results are verified inside.
 TEST(Measure, EveryOperationOfEveryEngine) {
-  for (const Engine engine : {Engine::memory, Engine::shm, Engine::tcp}) {
+  for (const Engine engine : {Engine::memory, Engine::shm, Engine::tcp, Engine::hierarchical}) {
     for (const Operation operation : kMeasuredOperations) {
       SCOPED_TRACE(std::string(name_of(engine)) + " " + std::string(name_of(operation)));
       MeasureOptions options = of(operation, 3, 65536, 262144);
       options.engine = engine;
+      if (engine == Engine::hierarchical) {
+        options.ranks_per_host = 2;
+        options.algorithm = Algorithm::hierarchical;
+      }
       options.repetitions = 1;
       int heard = 0;
       const auto all = measure(options, [&](const Measured&) { ++heard; });

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "shoal/comm/failure.h"
 #include "shoal/comm/in_process.h"
@@ -20,7 +22,7 @@ namespace shoal {
 namespace {
 
 std::string member_key(int rank) { return fmt::format("member/{}", rank); }
-std::string host_key(int rank) { return fmt::format("host/{}", rank); }
+std::string machine_key(int rank) { return fmt::format("machine/{}", rank); }
 std::string gone_key(int rank) { return fmt::format("gone/{}", rank); }
 
 std::vector<int> all_ranks(int size) {
@@ -69,6 +71,7 @@ Members::Members(std::shared_ptr<Store> store, Membership me, const CommOptions&
       in_one_process_(dynamic_cast<InProcess*>(store_.get()) != nullptr) {
   announce(deadline);
   meet(deadline);
+  tell_hosts(options.ranks_per_host);
 }
 
 Members::~Members() {
@@ -112,27 +115,41 @@ void Members::meet(Deadline deadline) {
       life_[rank] = open_process(members_[rank].process);
     }
   }
-  if (!in_one_process_) find_hosts(deadline);
+  if (!in_one_process_) find_machines(deadline);
 }
 
-// A host is named after its lowest rank. Each worker looks for the first such rank below its own
-// whose door it can open; a name of 128 random bits that answers cannot be on another host.
-void Members::find_hosts(Deadline deadline) {
+// A machine is named after its lowest rank. Each worker looks for the first such rank below its own
+// whose door it can open; a name of 128 random bits that answers cannot be on another machine.
+void Members::find_machines(Deadline deadline) {
   const std::vector<int> ranks = all_ranks(me_.size);
-  const auto host_of = [&](int rank) {
-    return std::stoi(await({host_key(rank), "host/", "the world"}, ranks, deadline));
+  const auto machine_of = [&](int rank) {
+    return std::stoi(await({machine_key(rank), "machine/", "the world"}, ranks, deadline));
   };
   Member& own = members_[me_.rank];
-  own.host = me_.rank;
-  for (int rank = 0; rank < me_.rank && own.host == me_.rank; ++rank) {
-    if (members_[rank].process_space != own.process_space || host_of(rank) != rank) continue;
+  own.machine = me_.rank;
+  for (int rank = 0; rank < me_.rank && own.machine == me_.rank; ++rank) {
+    if (members_[rank].process_space != own.process_space || machine_of(rank) != rank) continue;
     const Socket door = connect_local(members_[rank].door);
-    if (door && local_peer(door).user == static_cast<std::int64_t>(getuid())) own.host = rank;
+    if (door && local_peer(door).user == static_cast<std::int64_t>(getuid())) own.machine = rank;
   }
-  store_->set(host_key(me_.rank), std::to_string(own.host), deadline);
+  store_->set(machine_key(me_.rank), std::to_string(own.machine), deadline);
   for (int rank = 0; rank < me_.size; ++rank) {
-    if (rank != me_.rank) members_[rank].host = host_of(rank);
+    if (rank != me_.rank) members_[rank].machine = machine_of(rank);
   }
+}
+
+void Members::tell_hosts(int ranks_per_host) {
+  std::map<std::pair<int, int>, int> first;  // by machine and part
+  for (int rank = 0; rank < me_.size; ++rank) {
+    const int part = ranks_per_host == 0 ? 0 : rank / ranks_per_host;
+    members_[rank].host = first.try_emplace({members_[rank].machine, part}, rank).first->second;
+  }
+}
+
+bool Members::on_one_machine(const std::vector<int>& ranks) const {
+  return std::all_of(ranks.begin(), ranks.end(), [&](int rank) {
+    return members_[rank].machine == members_[ranks[0]].machine;
+  });
 }
 
 bool Members::on_one_host(const std::vector<int>& ranks) const {
@@ -146,12 +163,15 @@ std::vector<int> Members::ranks_of_host(int host) const {
   return ranks;
 }
 
-int Members::usable_cores(int host) const {
+Patience Members::patience() const {
   std::set<int> cores;
+  int workers = 0;
   for (const Member& member : members_) {
-    if (member.host == host) cores.insert(member.cores.begin(), member.cores.end());
+    if (member.machine != members_[me_.rank].machine) continue;
+    cores.insert(member.cores.begin(), member.cores.end());
+    ++workers;
   }
-  return static_cast<int>(cores.size());
+  return Patience::of(workers, static_cast<int>(cores.size()));
 }
 
 std::vector<int> Members::dead(const std::vector<int>& ranks) const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/flag.h"
 #include "shoal/comm/socket.h"
 #include "shoal/comm/store.h"
 #include "shoal/comm/world.h"
@@ -17,7 +18,8 @@ struct Member {
   std::string process_space;  // in which ids are numbered: boot id and process id namespace
   std::string door;           // name of a local socket on which it listens
   std::vector<int> cores;     // it may use
-  int host = 0;               // lowest rank that is proved to be on its host
+  int machine = 0;            // lowest rank that is proved to be on its machine
+  int host = 0;               // lowest rank of its host: its machine, or a part that counts as one
 };
 
 // Thread safe once made.
@@ -34,9 +36,11 @@ class Members {
 
   const Member& of(int rank) const { return members_[rank]; }
   bool in_one_process() const { return in_one_process_; }
+  bool on_one_machine(const std::vector<int>& ranks) const;
   bool on_one_host(const std::vector<int>& ranks) const;
   std::vector<int> ranks_of_host(int host) const;  // ascending
-  int usable_cores(int host) const;  // cores that the workers of a host may use together
+  // How ranks of this worker's machine should wait: by its workers and the cores they may use.
+  Patience patience() const;
 
   // The value of `key`, which appears once all `ranks` (world ranks) have come to `what`. While it
   // waits it watches their lives. Throws TimedOut naming (by place in `ranks`) those whose
@@ -62,7 +66,8 @@ class Members {
   Gone gone_of(const std::vector<int>& ranks) const;
   void announce(Deadline deadline);
   void meet(Deadline deadline);
-  void find_hosts(Deadline deadline);
+  void find_machines(Deadline deadline);
+  void tell_hosts(int ranks_per_host);
   void watch();
   std::chrono::milliseconds slice() const;
 

@@ -19,6 +19,7 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
       const Watchdog watchdog("rank " + std::to_string(rank), seconds(60));
       CommOptions options;
       options.engine = GetParam();
+      if (options.engine == Engine::hierarchical) options.ranks_per_host = ranks_per_host(size);
       const auto world =
           join_world(store_.connect(), {.rank = rank, .size = size}, options, soon());
       return body(*world);
@@ -55,6 +56,12 @@ class ProcessWorld : public testing::TestWithParam<Engine> {
   const StoreProcess store_{processes_};
 };
 
+// Of three.
+int local_size_here(Engine engine, int rank) {
+  if (engine != Engine::hierarchical) return 3;
+  return rank < 2 ? 2 : 1;
+}
+
 std::string engine_here(Engine engine) {
   return engine == Engine::automatic ? "shm" : std::string(name_of(engine));
 }
@@ -64,7 +71,10 @@ TEST_P(ProcessWorld, SumsAcrossProcesses) {
   for (int rank = 0; rank < 3; ++rank) {
     ranks.push_back(start_rank(rank, 3, [](World& world) {
       const auto group = world.form_group("all", {0, 1, 2}, soon());
-      if (group->engine() != engine_here(GetParam()) || world.local_size() != 3) return 2;
+      if (group->engine() != engine_here(GetParam()) ||
+          world.local_size() != local_size_here(GetParam(), world.rank())) {
+        return 2;
+      }
       for (const std::size_t elements : {std::size_t{1}, std::size_t{1000}, std::size_t{400001}}) {
         std::vector<float> values(elements, static_cast<float>(world.rank() + 1));
         const Buffer all = buffer(std::span(values));
@@ -206,7 +216,8 @@ TEST_P(ProcessWorld, NothingStaysOpenOrBehind) {
   EXPECT_EQ(files_in("/dev/shm"), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld, testing::Values(Engine::automatic, Engine::tcp),
+INSTANTIATE_TEST_SUITE_P(Engines, ProcessWorld,
+                         testing::Values(Engine::automatic, Engine::tcp, Engine::hierarchical),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 }  // namespace

@@ -67,14 +67,6 @@ Schedule reduce_scatter_part(const Schedule& all_reduce) {
   return schedule;
 }
 
-Schedule reduce_part(const Schedule& all_reduce, int root) {
-  Schedule schedule = all_reduce;
-  std::erase_if(schedule.transfers, [&](const Transfer& transfer) {
-    return transfer.effect == Transfer::Effect::replace && transfer.to != root;
-  });
-  return schedule;
-}
-
 std::string text_of(const Transfer& transfer) {
   const char effect = transfer.effect == Transfer::Effect::add ? '+' : '=';
   const int last = transfer.first + transfer.chunks - 1;

@@ -55,9 +55,6 @@ RankSchedule rank_schedule(Schedule schedule, int rank);
 // first handed on.
 Schedule reduce_scatter_part(const Schedule& all_reduce);
 
-// That, and whole chunks handed on to `root` alone.
-Schedule reduce_part(const Schedule& all_reduce, int root);
-
 // Elements that a transfer moves of a vector of `elements`.
 std::int64_t elements_of(const Schedule& schedule, const Transfer& transfer, std::int64_t elements);
 

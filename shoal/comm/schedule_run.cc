@@ -20,18 +20,29 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
 
 }  // namespace
 
-GroupSchedules::GroupSchedules(Algorithm algorithm, const Topology* topology, int rank, int size)
-    : rank_(rank), size_(size) {
+GroupSchedules::GroupSchedules(Algorithm algorithm, const NetworkLayout& layout, int rank, int size)
+    : algorithm_(algorithm), layout_(layout), rank_(rank), size_(size) {
   if (algorithm == Algorithm::two_shot) return;
-  all_reduce = rank_schedule(schedule_of(algorithm, size, topology), rank);
-  if (algorithm == Algorithm::ring) {
-    reduce_scatter = rank_schedule(reduce_scatter_part(all_reduce->schedule), rank);
-  }
+  all_reduce = rank_schedule(schedule_of(algorithm, size, layout), rank);
+  if (algorithm != Algorithm::ring && algorithm != Algorithm::hierarchical) return;
+  reduce_scatter = rank_schedule(reduce_scatter_schedule_of(algorithm, size, layout), rank);
+  if (algorithm != Algorithm::hierarchical) return;
+  all_gather = rank_schedule(hierarchical_all_gather(size, layout.hosts), rank);
 }
 
 const RankSchedule& GroupSchedules::reduce_to(int root) {
   const auto [found, is_new] = to_root_.try_emplace(root);
-  if (is_new) found->second = rank_schedule(reduce_part(two_shot_schedule(size_), root), rank_);
+  if (is_new) {
+    found->second = rank_schedule(reduce_schedule_of(algorithm_, size_, root, layout_), rank_);
+  }
+  return found->second;
+}
+
+const RankSchedule& GroupSchedules::broadcast_from(int root) {
+  const auto [found, is_new] = from_root_.try_emplace(root);
+  if (is_new) {
+    found->second = rank_schedule(hierarchical_broadcast(size_, layout_.hosts, root), rank_);
+  }
   return found->second;
 }
 

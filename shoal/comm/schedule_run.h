@@ -31,20 +31,25 @@ struct ScheduleScratch {
 
 // What a group keeps for the algorithm that it was given. two_shot has none: engines have their own
 // way of doing it.
-struct GroupSchedules {
-  // `topology` null: all links alike.
-  GroupSchedules(Algorithm algorithm, const Topology* topology, int rank, int size);
-  // Kept, for the next time.
+class GroupSchedules {
+ public:
+  GroupSchedules(Algorithm algorithm, const NetworkLayout& layout, int rank, int size);
+  // Worked out when first asked for.
   const RankSchedule& reduce_to(int root);
+  const RankSchedule& broadcast_from(int root);  // of hierarchical
 
   std::optional<RankSchedule> all_reduce;
-  std::optional<RankSchedule> reduce_scatter;  // where the algorithm leaves chunk c on rank c
+  std::optional<RankSchedule> reduce_scatter;  // where the algorithm has its own
+  std::optional<RankSchedule> all_gather;      // likewise
   ScheduleScratch scratch;
 
  private:
-  int rank_;
-  int size_;
+  const Algorithm algorithm_;
+  const NetworkLayout layout_;
+  const int rank_;
+  const int size_;
   std::map<int, RankSchedule> to_root_;
+  std::map<int, RankSchedule> from_root_;
 };
 
 // One thread at a time. Borrows everything.

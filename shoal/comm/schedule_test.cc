@@ -71,6 +71,7 @@ TEST(Schedules, CostWhatTheirFormulasSay) {
       {Algorithm::rabenseifner, 6, 6, 2 * 3 / 4.0 + 1, 2 * 3 + 4},
       {Algorithm::double_tree, 8, 6, 2, 2 * 7},
       {Algorithm::double_tree, 5, 6, 2, 2 * 4},
+      {Algorithm::hierarchical, 8, 2, 2 * 7 / 8.0, 2 * 7},  // on one host
   };
   constexpr std::int64_t kElements = 840;  // divides by every number of chunks here
   for (const Costs& costs : all) {

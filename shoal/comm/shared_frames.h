@@ -4,9 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <vector>
 
-#include "shoal/comm/channel.h"
+#include "shoal/comm/channel_frames.h"
 #include "shoal/comm/frame_run.h"
 #include "shoal/comm/shared_wait.h"
 
@@ -26,37 +25,16 @@ class SharedFrames {
     std::uint32_t number = 0;
     std::uint32_t bytes = 0;
   };
-  struct Outgoing {
-    ChannelWriter ring;
-    struct Frame {
-      Header header;
-      Stretches payload;
-      bool begun = false;
-    };
-    std::deque<Frame> frames{};
-    std::vector<std::byte> gathered{};  // a payload of several stretches
-    const std::byte* at = nullptr;      // of the first frame's payload
-    std::size_t left = 0;
-  };
-  struct Incoming {
-    ChannelReader ring;
-    Header header{};
-    bool begun = false;
-    Stretches where{};
-    std::vector<std::byte> gathered{};
-    std::byte* at = nullptr;
-    std::size_t left = 0;
-  };
+  using Outgoing = ChannelFrameWriter<Header>;
+  using Incoming = ChannelFrameReader<Header>;
 
   class Awaiting;  // what a run waits for
 
   void queue(int to, std::uint32_t number, Stretches payload);
-  bool write(Outgoing& outgoing);
   bool read(int from, FrameRun& run);
-  void begin(int from, FrameRun& run);
   void pause(Idle& idle, const FrameRun& run, const Doing& doing, Deadline deadline);
   bool is_busy(int peer, const FrameRun& run) const {
-    return run.awaits(peer) || !outgoing_[peer].frames.empty();
+    return run.awaits(peer) || !outgoing_[peer].empty();
   }
 
   const SharedGroupSpec& spec_;

@@ -16,7 +16,7 @@ SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> re
       arena_(std::make_shared<Arena>(spec_.region, spec_.rank)),
       wait_(spec_),
       messages_(spec_, wait_),
-      schedules_(spec_.algorithm, spec_.topology.get(), spec_.rank, size_),
+      schedules_(spec_.algorithm, spec_.layout, spec_.rank, size_),
       frames_(spec_, wait_),
       sources_(size_),
       outputs_(size_),

@@ -23,7 +23,7 @@ struct SharedGroupSpec {
   std::shared_ptr<Region> region;  // shared: by all ranks when they are threads
   Patience patience;
   Algorithm algorithm = Algorithm::two_shot;
-  std::shared_ptr<const Topology> topology;  // shared: with other groups; null: all links alike
+  NetworkLayout layout;
   // The ranks of the group whose processes have ended. Any thread; called rarely.
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };
 };

@@ -24,6 +24,7 @@ class StoreWorld final : public World {
   int size() const override { return me_.size; }
   int local_rank() const override;
   int local_size() const override;
+  std::vector<int> hosts() const override;
   Store& store() override { return *store_; }
   const CommOptions& options() const override { return options_; }
   std::unique_ptr<Group> form_group(const std::string& name, const std::vector<int>& ranks,
@@ -35,7 +36,9 @@ class StoreWorld final : public World {
  private:
   void claim_name(const std::string& name);
   Engine engine_for(const std::vector<int>& ranks) const;
-  std::shared_ptr<const Topology> topology_of(const std::vector<int>& ranks) const;
+  Algorithm algorithm_for(const std::vector<int>& ranks) const;
+  bool some_share_a_host(const std::vector<int>& ranks) const;
+  NetworkLayout layout_of(const std::vector<int>& ranks) const;
 
   const std::shared_ptr<Store> store_;  // shared with its other users
   const Membership me_;

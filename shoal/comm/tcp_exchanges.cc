@@ -21,7 +21,7 @@ void AllToAllFrames::start(std::byte* own, std::size_t bytes, std::byte* memory,
 }
 
 bool AllToAllFrames::place(int from, const FrameHeader& header, Stretches& where) {
-  // A ring's first step may come while others are awaited.
+  // The frames that follow may come while others are awaited.
   if (header.kind != FrameKind::arrival || come_[from]) return false;
   where = {{memory_ + static_cast<std::size_t>(from) * stride_, bytes_}};
   return true;
@@ -172,6 +172,14 @@ void SegmentExchange::reduce_ready() {
   }
 }
 
+void RunFrames::start() {
+  for (std::size_t peer = 0; peer < meeting_.tells.size(); ++peer) {
+    if (!meeting_.tells[peer]) continue;
+    links_.queue(static_cast<int>(peer), links_.header(round_, FrameKind::arrival, 0, 0), {});
+  }
+  send_ready();
+}
+
 bool RunFrames::place(int from, const FrameHeader& header, Stretches& where) {
   // A frame of another number gets no room: the links refuse it.
   if (header.kind == FrameKind::numbered) where = run_.place(from, header.index);
@@ -179,6 +187,10 @@ bool RunFrames::place(int from, const FrameHeader& header, Stretches& where) {
 }
 
 void RunFrames::arrived(int from, const FrameHeader& header) {
+  if (header.kind == FrameKind::arrival) {
+    to_hear_[from] = false;
+    return;
+  }
   run_.arrived(from, header.index);
   send_ready();
 }

@@ -86,16 +86,23 @@ class SegmentExchange final : public TcpExchange {
   std::vector<const std::byte*> sources_;
 };
 
+// With whom a rank exchanges a frame of nothing beside the frames of a run, so that everybody's
+// call is compared where the run itself does not see to it.
+struct Meeting {
+  std::vector<bool> tells;  // by rank
+  std::vector<bool> hears;
+};
+
 // The frames of a run.
 class RunFrames final : public TcpExchange {
  public:
-  RunFrames(TcpLinks& links, const TcpRound& round, FrameRun& run)
-      : links_(links), round_(round), run_(run) {}
-  void start() { send_ready(); }
+  RunFrames(TcpLinks& links, const TcpRound& round, FrameRun& run, const Meeting& meeting)
+      : links_(links), round_(round), run_(run), meeting_(meeting), to_hear_(meeting.hears) {}
+  void start();
 
   bool place(int from, const FrameHeader& header, Stretches& where) override;
   void arrived(int from, const FrameHeader& header) override;
-  bool awaits(int from) const override { return run_.awaits(from); }
+  bool awaits(int from) const override { return to_hear_[from] || run_.awaits(from); }
 
  private:
   void send_ready();
@@ -103,6 +110,8 @@ class RunFrames final : public TcpExchange {
   TcpLinks& links_;
   const TcpRound& round_;
   FrameRun& run_;
+  const Meeting& meeting_;
+  std::vector<bool> to_hear_;  // by rank
 };
 
 }  // namespace shoal

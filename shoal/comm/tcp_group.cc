@@ -4,17 +4,27 @@
 
 #include "shoal/comm/checks.h"
 #include "shoal/comm/reduce_order.h"
-#include "shoal/comm/tcp_exchanges.h"
 #include "shoal/comm/transfer_run.h"
 
 namespace shoal {
+namespace {
+
+Meeting meeting_of(int rank, int size, bool everybody) {
+  std::vector<bool> others(static_cast<std::size_t>(size), everybody);
+  others[rank] = false;
+  return {others, others};
+}
+
+}  // namespace
 
 TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       standing_(spec_),
       messages_(standing_),
       links_(standing_, messages_),
-      schedules_(spec_.algorithm, spec_.topology.get(), spec_.rank, spec_.size),
+      schedules_(spec_.algorithm, spec_.layout, spec_.rank, spec_.size),
+      nobody_(meeting_of(spec_.rank, spec_.size, false)),
+      everybody_(meeting_of(spec_.rank, spec_.size, true)),
       registered_(std::move(registry), *this) {}
 
 TcpGroup::~TcpGroup() {
@@ -24,6 +34,11 @@ TcpGroup::~TcpGroup() {
 
 std::uint64_t TcpGroup::bytes_sent() const {
   return links_.bytes_queued() + message_bytes_.load(std::memory_order_relaxed);
+}
+
+std::uint64_t TcpGroup::bytes_between_hosts() const {
+  return links_.bytes_between_hosts() +
+         message_bytes_between_hosts_.load(std::memory_order_relaxed);
 }
 
 bool TcpGroup::has_message(int from) {
@@ -66,8 +81,7 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
   const auto elements = static_cast<std::int64_t>(parts.elements());
   if (schedules_.all_reduce) {
     ScheduleRun run(*schedules_.all_reduce, parts, op, schedules_.scratch);
-    meet(round);
-    run_frames(round, run);
+    run_schedule(round, run);
   } else if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     std::vector<std::byte> sum(parts.bytes());
     reduce_small(round, parts, sum.data());
@@ -106,8 +120,7 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   const Parts output(std::span<const Buffer>(&out, 1));
   if (schedules_.reduce_scatter) {
     ScheduleRun run(*schedules_.reduce_scatter, input, output, op, schedules_.scratch);
-    meet(round);
-    run_frames(round, run);
+    run_schedule(round, run);
   } else if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     reduce_small(round, input, out.data);
   } else {
@@ -147,8 +160,7 @@ void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadlin
   const Parts input(in);
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
   ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
-  meet(round);
-  run_frames(round, run);
+  run_frames(round, run, everybody_);
 }
 
 // The sizes that each rank gives go before, so that those that do not fit have names.
@@ -180,11 +192,23 @@ void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
     }
   }
   TransferRun run(spec_.rank, in, out);
-  if (size > 1) run_frames(round, run);
+  if (size > 1) run_frames(round, run, nobody_);
 }
 
-void TcpGroup::run_frames(TcpRound& round, FrameRun& run) {
-  RunFrames frames(links_, round, run);
+// The hierarchical ones begin with frames to all of the own host, and each of those answers for its
+// host to the others': no call goes unseen.
+void TcpGroup::run_schedule(TcpRound& round, FrameRun& run) {
+  run_frames(round, run, is_hierarchical() ? nobody_ : everybody_);
+}
+
+void TcpGroup::hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
+                        const Meeting& meeting) {
+  ScheduleRun run(schedule, parts, ReduceOp::max, schedules_.scratch);
+  run_frames(round, run, meeting);
+}
+
+void TcpGroup::run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting) {
+  RunFrames frames(links_, round, run, meeting);
   frames.start();
   links_.run(frames, round);
   run.finish();
@@ -207,7 +231,11 @@ void TcpGroup::reduce_small(TcpRound& round, const Parts& in, std::byte* out) {
 
 void TcpGroup::barrier(Deadline deadline) {
   TcpRound round = this->round({.operation = Operation::barrier}, deadline);
-  if (spec_.size > 1) meet(round);
+  if (spec_.size == 1) return;
+  if (!is_hierarchical()) return meet(round);
+  const Parts nothing(ConstBuffer{});
+  ScheduleRun run(*schedules_.all_reduce, nothing, ReduceOp::max, schedules_.scratch);
+  run_schedule(round, run);
 }
 
 void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
@@ -219,6 +247,16 @@ void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
                                 .elements = data.elements},
                                deadline);
   if (spec_.size == 1) return;
+  if (is_hierarchical()) {
+    // The root hears from all, so that their calls are compared.
+    Meeting meeting = nobody_;
+    if (spec_.rank == root) {
+      meeting.hears = everybody_.hears;
+    } else {
+      meeting.tells[root] = true;
+    }
+    return hand_out(round, schedules_.broadcast_from(root), parts, meeting);
+  }
   const auto whole = [&](int) { return Range{0, static_cast<std::int64_t>(data.elements)}; };
   SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
                            {.out = &parts, .in_slice = whole, .out_slice = whole, .givers = {root}},
@@ -236,6 +274,7 @@ void TcpGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
   if (bytes != 0 && own != in.data) std::memmove(own, in.data, bytes);
   if (spec_.size == 1) return;
+  if (schedules_.all_gather) return hand_out(round, *schedules_.all_gather, parts, nobody_);
   const auto piece = static_cast<std::int64_t>(in.elements);
   const auto slice = [piece](int rank) { return Range{rank * piece, (rank + 1) * piece}; };
   std::vector<int> everybody;
@@ -257,6 +296,9 @@ void TcpGroup::send(ConstBuffer data, int to, Deadline deadline) {
     throw;
   }
   message_bytes_.fetch_add(data.bytes(), std::memory_order_relaxed);
+  if (spec_.layout.leaves_host(spec_.rank, to)) {
+    message_bytes_between_hosts_.fetch_add(data.bytes(), std::memory_order_relaxed);
+  }
 }
 
 void TcpGroup::receive(Buffer data, int from, Deadline deadline) {

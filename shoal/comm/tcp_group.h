@@ -1,5 +1,5 @@
 // Ranks that reach each other through TCP: a full mesh of connections, driven by the caller's
-// thread.
+// thread. Where ranks share a host and a region ("hierarchical"), their frames go through it.
 //
 // all_reduce, two_shot: every rank sends slice q of its input to rank q, which adds in the order of
 // ranks and sends the sum to all. Cost: 2 steps, 2 (n-1)/n S per rank; small ones (kSmallBytes over
@@ -15,6 +15,7 @@
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/schedule_run.h"
+#include "shoal/comm/tcp_exchanges.h"
 #include "shoal/comm/tcp_links.h"
 #include "shoal/comm/tcp_messages.h"
 
@@ -30,7 +31,7 @@ class TcpGroup final : public Group {
   int rank() const override { return spec_.rank; }
   int size() const override { return spec_.size; }
   const std::string& name() const override { return spec_.name; }
-  std::string_view engine() const override { return "tcp"; }
+  std::string_view engine() const override { return spec_.engine; }
 
   void all_reduce(std::span<const Buffer> parts, ReduceOp op, Deadline deadline) override;
   void broadcast(Buffer data, int root, Deadline deadline) override;
@@ -43,6 +44,7 @@ class TcpGroup final : public Group {
   bool has_message(int from) override;
   void abort() override;
   std::uint64_t bytes_sent() const override;
+  std::uint64_t bytes_between_hosts() const override;
 
  protected:
   void transfer(const Call& call, std::span<const ConstBuffer> in, std::span<const Buffer> out,
@@ -52,7 +54,12 @@ class TcpGroup final : public Group {
   TcpRound round(const Call& call, Deadline deadline);
   void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
   void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
-  void run_frames(TcpRound& round, FrameRun& run);
+  void run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting);
+  void run_schedule(TcpRound& round, FrameRun& run);
+  // A schedule that sums nothing.
+  void hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
+                const Meeting& meeting);
+  bool is_hierarchical() const { return spec_.algorithm == Algorithm::hierarchical; }
 
   const TcpGroupSpec spec_;
   TcpStanding standing_;
@@ -62,8 +69,11 @@ class TcpGroup final : public Group {
   std::uint64_t calls_ = 0;
   std::vector<std::byte> scratch_;
   GroupSchedules schedules_;
+  const Meeting nobody_;
+  const Meeting everybody_;
 
   std::atomic<std::uint64_t> message_bytes_{0};
+  std::atomic<std::uint64_t> message_bytes_between_hosts_{0};
   Registered registered_;  // last: see Registered
 };
 

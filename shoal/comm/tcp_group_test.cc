@@ -34,8 +34,8 @@ TEST(TcpStream, FramesArriveWholeHoweverTheyAreTorn) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     Pair pair;
     const TearBytes tear{.seed = seed};
-    FrameSender sender(pair.a.fd(), tear);
-    FrameReceiver receiver(pair.b.fd(), tear);
+    SocketSender sender(pair.a.fd(), tear);
+    SocketReceiver receiver(pair.b.fd(), tear);
     std::vector<std::vector<char>> payloads;
     for (const std::size_t size : {0, 1, 40, 4095, 4096, 4097, 200000}) {
       payloads.emplace_back(size, static_cast<char>('a' + payloads.size()));
@@ -72,7 +72,7 @@ TEST(TcpStream, FramesArriveWholeHoweverTheyAreTorn) {
 FrameReceiver::Event event_with_damaged_byte(std::size_t position) {
   Pair pair;
   Pair wire;
-  FrameSender sender(pair.a.fd(), {});
+  SocketSender sender(pair.a.fd(), {});
   std::vector<char> payload(100, 'x');
   FrameHeader header;
   header.bytes = 100;
@@ -82,7 +82,7 @@ FrameReceiver::Event event_with_damaged_byte(std::size_t position) {
   EXPECT_TRUE(read_all(pair.b, bytes.data(), bytes.size(), soon()));
   bytes[position] = static_cast<char>(bytes[position] ^ 4);
   EXPECT_TRUE(write_all(wire.a, bytes.data(), bytes.size(), soon()));
-  FrameReceiver receiver(wire.b.fd(), {});
+  SocketReceiver receiver(wire.b.fd(), {});
   auto event = receiver.read();
   if (event == FrameReceiver::Event::header) {
     std::vector<char> memory(receiver.header().bytes);
@@ -103,7 +103,7 @@ TEST(TcpStream, AnEndInTheMiddleOfAFrameIsAnEnd) {
   FrameHeader header;
   ASSERT_TRUE(write_all(pair.a, &header, 20, soon()));
   pair.a.reset();
-  FrameReceiver receiver(pair.b.fd(), {});
+  SocketReceiver receiver(pair.b.fd(), {});
   EXPECT_EQ(receiver.read(), FrameReceiver::Event::gone);
 }
 

@@ -16,8 +16,12 @@ TcpLinks::TcpLinks(TcpStanding& standing, TcpMessages& messages)
       rank_(standing.spec().rank),
       patience_(standing.spec().patience) {
   TearBytes tear = standing.spec().tear;
-  for (const Socket& socket : standing.spec().for_collectives) {
-    links_.emplace_back(socket.fd(), tear);
+  const TcpGroupSpec& spec = standing.spec();
+  for (int peer = 0; peer < spec.size; ++peer) {
+    links_.push_back({.fd = spec.wires.for_collectives[peer].fd(),
+                      .out = sender_to(spec.wires, Traffic::collectives, rank_, peer, tear),
+                      .in = receiver_from(spec.wires, Traffic::collectives, rank_, peer, tear),
+                      .leaves_host = spec.layout.leaves_host(rank_, peer)});
     if (tear.seed != 0) ++tear.seed;
   }
 }
@@ -34,8 +38,11 @@ FrameHeader TcpLinks::header(const TcpRound& round, FrameKind kind, std::uint32_
 }
 
 void TcpLinks::queue(int to, const FrameHeader& header, Stretches payload) {
-  links_[to].out.queue(header, std::move(payload));
+  links_[to].out->queue(header, std::move(payload));
   bytes_.fetch_add(header.bytes, std::memory_order_relaxed);
+  if (links_[to].leaves_host) {
+    bytes_between_hosts_.fetch_add(header.bytes, std::memory_order_relaxed);
+  }
 }
 
 Place TcpLinks::place_of(const TcpRound& round) const {
@@ -63,9 +70,9 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
       if (peer == rank_) continue;
       Link& link = links_[peer];
       // A peer that has closed may still have sent what we need: reading decides.
-      if (!link.out.empty()) moved |= link.out.flush() == Flow::moved;
+      if (!link.out->empty()) moved |= link.out->flush() == Flow::moved;
       moved |= take_in(peer, exchange, round);
-      const bool needed = exchange.awaits(peer) || !link.out.empty();
+      const bool needed = exchange.awaits(peer) || !link.out->empty();
       if (!link.open && needed) standing_.fail_without(place_of(round), peer, link.farewell);
       if (!link.open && !link.farewell.in_peace()) gave_up = peer;
       busy |= needed;
@@ -78,8 +85,12 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
     if (!busy) {
       // What arrived last may have queued something for a peer that was looked at before.
       const bool quiet = std::all_of(links_.begin(), links_.end(),
-                                     [](const Link& link) { return link.out.empty(); });
-      if (quiet) return;
+                                     [](const Link& link) { return link.out->empty(); });
+      if (quiet) {
+        last_call_ = round.call;
+        last_number_ = round.number;
+        return;
+      }
     }
     if (moved) {
       patience_.reset();
@@ -95,19 +106,19 @@ bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
   bool moved = false;
   link.held = false;
   while (link.open && !link.held) {
-    switch (link.in.read()) {
+    switch (link.in->read()) {
       case FrameReceiver::Event::none:
         return moved;
       case FrameReceiver::Event::header:
         moved |= take_header(peer, exchange, round);
         break;
       case FrameReceiver::Event::complete: {
-        const FrameHeader header = link.in.header();
+        const FrameHeader header = link.in->header();
         if (header.kind == FrameKind::leaving) {
           link.open = false;
           return true;
         }
-        link.in.next();
+        link.in->next();
         exchange.arrived(peer, header);
         moved = true;
         break;
@@ -125,22 +136,18 @@ bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
 
 bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
   Link& link = links_[peer];
-  const FrameHeader& header = link.in.header();
+  const FrameHeader& header = link.in->header();
   if (header.kind == FrameKind::leaving) {
     auto words = link.farewell.place(header);
     if (!words) standing_.fail_connection(place_of(round), peer, "sent an impossible farewell");
-    link.in.place(std::move(*words));
+    link.in->place(std::move(*words));
     return true;
   }
   if (header.number > round.number) {
     link.held = true;
     return false;
   }
-  round.seen[peer] = header.call;
-  if (header.call != round.packed) {
-    round.seen[rank_] = round.packed;
-    standing_.fail(Ending::mismatch, rank_, calls_differ(place_of(round), round.seen));
-  }
+  compare_calls(peer, header, round);
   Stretches where;
   if (header.number < round.number || header.kind == FrameKind::message) {
     standing_.fail_connection(place_of(round), peer, "sent a frame that belongs to no call");
@@ -154,34 +161,70 @@ bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
   if (room != header.bytes) {
     standing_.fail_connection(place_of(round), peer, "sent a frame of an impossible size");
   }
-  link.in.place(std::move(where));
+  link.in->place(std::move(where));
   return true;
+}
+
+void TcpLinks::compare_calls(int peer, const FrameHeader& header, TcpRound& round) {
+  if (header.number == last_number_ && header.number < round.number) {
+    std::vector<std::uint64_t> seen(links_.size());
+    seen[peer] = header.call;
+    seen[rank_] = last_call_.packed();
+    const Place place{std::string(name_of(last_call_.operation)), last_number_,
+                      standing_.spec().name};
+    if (seen[peer] != seen[rank_]) {
+      standing_.fail(Ending::mismatch, rank_, calls_differ(place, seen));
+    }
+  }
+  round.seen[peer] = header.call;
+  if (header.call == round.packed) return;
+  round.seen[rank_] = round.packed;
+  standing_.fail(Ending::mismatch, rank_, calls_differ(place_of(round), round.seen));
 }
 
 std::vector<int> TcpLinks::absent(const TcpExchange& exchange, const TcpRound& round) const {
   std::vector<int> silent;
   std::vector<int> awaited;
   for (int peer = 0; peer < static_cast<int>(links_.size()); ++peer) {
-    if (peer == rank_ || (!exchange.awaits(peer) && links_[peer].out.empty())) continue;
+    if (peer == rank_ || (!exchange.awaits(peer) && links_[peer].out->empty())) continue;
     awaited.push_back(peer);
     if (round.seen[peer] == 0) silent.push_back(peer);
   }
   return silent.empty() ? awaited : silent;
 }
 
+// For what to poll before it sleeps; false when there is something to do already.
+bool TcpLinks::fill_entries() {
+  entries_.clear();
+  for (Link& link : links_) {
+    entries_.push_back({-1, 0, 0});  // the system passes over it
+    if (link.fd < 0) continue;
+    short events = 0;
+    if (link.open && !link.held) {
+      events = link.in->events_to_await();
+      if (events == 0) return false;
+    }
+    if (!link.out->empty()) {
+      const short more = link.out->events_to_await();
+      if (more == 0) return false;
+      events = static_cast<short>(events | more);
+    }
+    if (events != 0) entries_.back() = {link.fd, events, 0};
+  }
+  entries_.push_back({standing_.wake_fd(), POLLIN, 0});
+  return true;
+}
+
 void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells) {
   if (tells.is_due()) messages_.tell_of_waiting(tells.frame(absent(exchange, round)));
-  entries_.clear();
-  entries_.push_back({standing_.wake_fd(), POLLIN, 0});
-  for (const Link& link : links_) {
-    short events = 0;
-    if (link.open && !link.held) events |= POLLIN;
-    if (!link.out.empty()) events |= POLLOUT;
-    if (events != 0) entries_.push_back({link.fd, events, 0});
-  }
+  if (!fill_entries()) return;
   const int ready =
       poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline, tells));
-  if (ready <= 0 || entries_[0].revents != 0 || round.deadline.passed() || tells.look_is_due()) {
+  for (std::size_t peer = 0; peer < links_.size(); ++peer) {
+    if (entries_[peer].revents != 0) links_[peer].in->look_at_descriptor();
+  }
+  if (ready <= 0 || entries_.back().revents != 0 || round.deadline.passed() ||
+      tells.look_is_due()) {
     const auto left = [&](int peer) {
       const Link& link = links_[peer];
       return !link.open && link.farewell.in_peace();
@@ -198,7 +241,7 @@ void TcpLinks::say_farewell() {
   farewell_said_ = true;
   const Deadline soon = standing_.farewell_deadline();
   for (Link& link : links_) {
-    if (link.fd >= 0) standing_.say_farewell(link.fd, link.out, soon);
+    if (link.fd >= 0) standing_.say_farewell(link.fd, *link.out, soon);
   }
   for (const Link& link : links_) {
     if (link.fd >= 0) await_taken(link.fd, soon);

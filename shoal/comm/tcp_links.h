@@ -2,13 +2,12 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
+#include <memory>
 #include <vector>
 
 #include "shoal/comm/call.h"
 #include "shoal/comm/tcp_messages.h"
 #include "shoal/comm/tcp_standing.h"
-#include "shoal/comm/tcp_stream.h"
 
 namespace shoal {
 
@@ -50,31 +49,40 @@ class TcpLinks {
   void say_farewell();
 
   std::uint64_t bytes_queued() const { return bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t bytes_between_hosts() const {
+    return bytes_between_hosts_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Link {
-    Link(int fd, const TearBytes& tear) : fd(fd), out(fd, tear), in(fd, tear) {}
-    int fd;
-    FrameSender out;
-    FrameReceiver in;
-    bool held = false;  // what it sent is for later
-    bool open = true;   // false once it said farewell or the connection ended
-    Farewell farewell;  // when not open
+    int fd = -1;
+    std::unique_ptr<FrameSender> out;
+    std::unique_ptr<FrameReceiver> in;
+    bool leaves_host = false;
+    bool held = false;    // what it sent is for later
+    bool open = true;     // false once it said farewell or the connection ended
+    Farewell farewell{};  // when not open
   };
   void drive(TcpExchange& exchange, TcpRound& round);
   bool take_in(int peer, TcpExchange& exchange, TcpRound& round);
   bool take_header(int peer, TcpExchange& exchange, TcpRound& round);
+  void compare_calls(int peer, const FrameHeader& header, TcpRound& round);
   void wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells);
+  bool fill_entries();
   std::vector<int> absent(const TcpExchange& exchange, const TcpRound& round) const;
   Place place_of(const TcpRound& round) const;
 
   TcpStanding& standing_;
   TcpMessages& messages_;
   const int rank_;
-  std::deque<Link> links_;  // by rank; the own one is not used
+  std::vector<Link> links_;  // by rank; the own one is not used
   SocketPatience patience_;
-  std::vector<pollfd> entries_;  // kept to spare allocations
+  std::vector<pollfd> entries_;  // by rank, and one more; kept to spare allocations
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> bytes_between_hosts_{0};
+  // The call before: a rank may have ended it before it heard what others called.
+  Call last_call_;
+  std::uint64_t last_number_ = 0;
   bool farewell_said_ = false;
 };
 

@@ -45,6 +45,7 @@ class TcpMessages::Message {
   bool holds(int other) const { return !sends_ && other == peer; }
   // Likewise of what goes out.
   bool holds_outgoing(int other) const { return sends_ && other == peer; }
+  bool sends() const { return sends_; }
   const int peer;
   const std::uint64_t number;
   const std::uint64_t call;
@@ -58,10 +59,12 @@ class TcpMessages::Message {
 
 TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
   TearBytes tear = standing.spec().tear;
-  for (const Socket& socket : standing.spec().for_messages) {
+  const TcpGroupSpec& spec = standing.spec();
+  for (int peer = 0; peer < spec.size; ++peer) {
     if (tear.seed != 0) tear.seed += 1000;
-    incoming_.emplace_back(socket.fd(), tear);
-    outgoing_.emplace_back(socket.fd(), tear);
+    const int fd = spec.wires.for_messages[peer].fd();
+    incoming_.emplace_back(fd, receiver_from(spec.wires, Traffic::messages, spec.rank, peer, tear));
+    outgoing_.emplace_back(fd, sender_to(spec.wires, Traffic::messages, spec.rank, peer, tear));
   }
 }
 
@@ -82,16 +85,16 @@ void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
     header.call = message.call;
     Stretches payload;
     if (here != 0) payload.push_back({const_cast<std::byte*>(data.data) + at, here});
-    outgoing.out.queue(header, std::move(payload));
+    outgoing.out->queue(header, std::move(payload));
     at += here;
   } while (at < data.bytes());
-  while (!outgoing.out.empty()) {
-    const Flow flow = outgoing.out.flush();
-    if (outgoing.out.empty()) return;
+  while (!outgoing.out->empty()) {
+    const Flow flow = outgoing.out->flush();
+    if (outgoing.out->empty()) return;
     if (flow == Flow::moved) continue;
     keep_from_all(message);
     if (flow == Flow::gone) standing_.fail_connection(message.place(), to, "has died");
-    wait(outgoing.fd, POLLOUT, true, message);
+    wait(message);
   }
 }
 
@@ -110,15 +113,15 @@ void TcpMessages::keep_from_all(const Message& message) {
 }
 
 bool TcpMessages::place_notice(Incoming& incoming) {
-  const FrameHeader& header = incoming.in.header();
+  const FrameHeader& header = incoming.in->header();
   if (header.kind == FrameKind::waiting && header.bytes == 0) {
     incoming.waits.take(header);
-    incoming.in.place({});
+    incoming.in->place({});
     return true;
   }
   if (header.kind != FrameKind::leaving) return false;
   if (auto words = incoming.farewell.place(header)) {
-    incoming.in.place(std::move(*words));
+    incoming.in->place(std::move(*words));
   } else {
     incoming.died = true;
     incoming.open = false;
@@ -127,26 +130,30 @@ bool TcpMessages::place_notice(Incoming& incoming) {
 }
 
 bool TcpMessages::finish_notice(Incoming& incoming) {
-  const FrameKind kind = incoming.in.header().kind;
+  const FrameKind kind = incoming.in->header().kind;
   if (kind == FrameKind::leaving) {
     incoming.open = false;  // nothing follows
     return true;
   }
-  incoming.in.next();
+  incoming.in->next();
   return kind == FrameKind::waiting;
 }
 
 void TcpMessages::keep_what_is_there(Incoming& incoming) {
+  bool looked = false;
   while (incoming.open) {
-    switch (incoming.in.read()) {
+    switch (incoming.in->read()) {
       case FrameReceiver::Event::none:
-        return;
+        if (looked) return;
+        incoming.in->look_at_descriptor();
+        looked = true;
+        break;
       case FrameReceiver::Event::header: {
-        const FrameHeader& header = incoming.in.header();
+        const FrameHeader& header = incoming.in->header();
         if (place_notice(incoming)) break;
         incoming.kept.push_back({header, std::vector<std::byte>(header.bytes)});
         incoming.last_is_under_way = true;
-        incoming.in.place({{incoming.kept.back().payload.data(), header.bytes}});
+        incoming.in->place({{incoming.kept.back().payload.data(), header.bytes}});
         break;
       }
       case FrameReceiver::Event::complete:
@@ -197,15 +204,15 @@ void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t by
       return;
     }
     if (!incoming.open) fail_closed(incoming, message.peer, message.place());
-    switch (incoming.in.read()) {
+    switch (incoming.in->read()) {
       case FrameReceiver::Event::none:
-        wait(incoming.fd, POLLIN, false, message);
+        wait(message);
         break;
       case FrameReceiver::Event::header:
-        header = incoming.in.header();
+        header = incoming.in->header();
         if (place_notice(incoming)) break;
         check_header(header, message, bytes);
-        incoming.in.place(bytes == 0 ? Stretches{} : Stretches{{data, bytes}});
+        incoming.in->place(bytes == 0 ? Stretches{} : Stretches{{data, bytes}});
         direct = true;
         break;
       case FrameReceiver::Event::complete:
@@ -254,9 +261,9 @@ void TcpMessages::tell_others(const FrameHeader& header, const Message* own) {
     if (outgoing.fd < 0) continue;
     if (own == nullptr || !own->holds_outgoing(peer)) {
       const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
-      if (lock && !outgoing.farewell_said && outgoing.out.empty()) {
-        outgoing.out.queue(header, {});
-        outgoing.out.flush();
+      if (lock && !outgoing.farewell_said && outgoing.out->empty()) {
+        outgoing.out->queue(header, {});
+        outgoing.out->flush();
       }
     }
     // Regularly, or old news would look new.
@@ -276,60 +283,85 @@ std::optional<RankSet> TcpMessages::waits_of(int rank) {
   return incoming.waits.ranks();
 }
 
-// Sleeps until the connection is ready, somebody else has something to say, or it is time to look
-// around.
-void TcpMessages::wait(int fd, short events, bool watch_all, Message& message) {
-  if (message.tells.is_due()) tell_others(message.tells.frame({message.peer}), &message);
-  SocketPatience patience(standing_.spec().patience);
-  std::vector<pollfd> entries;
-  entries.push_back({standing_.wake_fd(), POLLIN, 0});
-  entries.push_back({fd, events, 0});
+bool TcpMessages::watch_others(std::vector<pollfd>& entries, const Message& message) {
   bool gave_up = false;  // somebody, as was heard while another was awaited
-  for (Incoming& incoming : incoming_) {
-    if (incoming.fd < 0 || incoming.fd == fd) continue;
+  for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
+    entries.push_back({-1, 0, 0});  // the system passes over it
+    Incoming& incoming = incoming_[peer];
+    if (incoming.fd < 0 || message.holds(peer)) continue;
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
     if (!lock) continue;
     if (!incoming.open) {
       gave_up |= incoming.died || !incoming.farewell.in_peace();
       continue;
     }
-    // A receiver is not to be woken by everybody's data, only by their end.
-    entries.push_back({incoming.fd, static_cast<short>(watch_all ? POLLIN : POLLRDHUP), 0});
+    const short events = message.sends() ? incoming.in->events_to_await() : POLLRDHUP;
+    if (events == 0) {
+      keep_what_is_there(incoming);
+      return false;
+    }
+    entries.back() = {incoming.fd, events, 0};
   }
   if (gave_up) keep_from_all(message);
-  if (watch_all) {
-    const std::unique_lock lock(incoming_[message.peer].mutex, std::try_to_lock);
-    if (lock && incoming_[message.peer].open) entries[1].events |= POLLIN;
+  return true;
+}
+
+void TcpMessages::look_at_descriptors(const std::vector<pollfd>& entries, const Message& message) {
+  for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
+    Incoming& incoming = incoming_[peer];
+    if (incoming.fd < 0) continue;
+    if (message.holds(peer)) {
+      incoming.in->look_at_descriptor();
+    } else if (entries[peer].revents != 0 || peer == message.peer) {
+      const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+      if (lock) incoming.in->look_at_descriptor();
+    }
   }
-  int ready = 0;
-  do {
-    ready = poll(entries.data(), entries.size(), 0);
-  } while (ready == 0 && patience.try_again());
-  if (ready == 0) {
-    ready = poll(entries.data(), entries.size(),
-                 standing_.longest_sleep(message.deadline, message.tells));
+}
+
+// Sleeps until the connection is ready, somebody else has something to say, or it is time to look
+// around.
+void TcpMessages::wait(Message& message) {
+  if (message.tells.is_due()) tell_others(message.tells.frame({message.peer}), &message);
+  FrameSender& out = *outgoing_[message.peer].out;
+  FrameReceiver& in = *incoming_[message.peer].in;
+  SocketPatience patience(standing_.spec().patience);
+  while (patience.try_again()) {
+    if (message.sends() ? out.can_go_on() : in.can_go_on()) return;
   }
-  const bool someone_else =
-      std::any_of(entries.begin() + 2, entries.end(),
-                  [](const pollfd& entry) { return (entry.revents & POLLRDHUP) != 0; });
+  std::vector<pollfd> entries;
+  if (!watch_others(entries, message)) return;
+  const short events = message.sends() ? out.events_to_await() : in.events_to_await();
+  if (events == 0) return;
+  entries.push_back({outgoing_[message.peer].fd, events, 0});
+  entries.push_back({standing_.wake_fd(), POLLIN, 0});
+  const int ready = poll(entries.data(), entries.size(),
+                         standing_.longest_sleep(message.deadline, message.tells));
+  look_at_descriptors(entries, message);
+  const bool someone_else = std::any_of(entries.begin(), entries.end(), [](const pollfd& entry) {
+    return (entry.revents & POLLRDHUP) != 0;
+  });
   // At the deadline, what the others say about their own waiting counts.
   if (someone_else || message.deadline.passed()) keep_from_all(message);
-  if (ready <= 0 || entries[0].revents != 0 || message.deadline.passed() ||
+  if (ready <= 0 || entries.back().revents != 0 || message.deadline.passed() ||
       message.tells.look_is_due()) {
-    const auto left = [&](int peer) {
-      if (peer == message.peer) return true;  // its connection will tell
-      Incoming& incoming = incoming_[peer];
-      const std::unique_lock lock(incoming.mutex, std::try_to_lock);
-      // Whoever holds the lock finds out by itself.
-      return !lock || (!incoming.open && !incoming.died && incoming.farewell.in_peace());
-    };
-    const auto waits_for = [&](int peer) {
-      return message.holds(peer) ? incoming_[peer].waits.ranks() : waits_of(peer);
-    };
-    const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left,
-                                     waits_for};
-    standing_.look_around(message.place(), others, message.deadline);
+    look_around(message);
   }
+}
+
+void TcpMessages::look_around(Message& message) {
+  const auto left = [&](int peer) {
+    if (peer == message.peer) return true;  // its connection will tell
+    Incoming& incoming = incoming_[peer];
+    const std::unique_lock lock(incoming.mutex, std::try_to_lock);
+    // Whoever holds the lock finds out by itself.
+    return !lock || (!incoming.open && !incoming.died && incoming.farewell.in_peace());
+  };
+  const auto waits_for = [&](int peer) {
+    return message.holds(peer) ? incoming_[peer].waits.ranks() : waits_of(peer);
+  };
+  const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left, waits_for};
+  standing_.look_around(message.place(), others, message.deadline);
 }
 
 void TcpMessages::say_farewell() {
@@ -339,7 +371,7 @@ void TcpMessages::say_farewell() {
     const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
     if (!lock || outgoing.farewell_said) continue;
     outgoing.farewell_said = true;
-    standing_.say_farewell(outgoing.fd, outgoing.out, soon);
+    standing_.say_farewell(outgoing.fd, *outgoing.out, soon);
   }
   for (const Outgoing& outgoing : outgoing_) {
     if (outgoing.fd >= 0) await_taken(outgoing.fd, soon);

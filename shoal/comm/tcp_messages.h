@@ -2,11 +2,11 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "shoal/comm/tcp_standing.h"
-#include "shoal/comm/tcp_stream.h"
 
 namespace shoal {
 
@@ -30,10 +30,10 @@ class TcpMessages {
 
  private:
   struct Incoming {
-    Incoming(int fd, const TearBytes& tear) : fd(fd), in(fd, tear) {}
+    Incoming(int fd, std::unique_ptr<FrameReceiver> in) : fd(fd), in(std::move(in)) {}
     const int fd;
     std::mutex mutex;  // guards everything below
-    FrameReceiver in;
+    const std::unique_ptr<FrameReceiver> in;
     // Frames that were read before somebody asked for them. The last one may be under way.
     struct Kept {
       FrameHeader header;
@@ -48,10 +48,10 @@ class TcpMessages {
     std::uint64_t messages = 0;
   };
   struct Outgoing {
-    Outgoing(int fd, const TearBytes& tear) : out(fd, tear), fd(fd) {}
-    std::mutex mutex;  // guards everything below
-    FrameSender out;
+    Outgoing(int fd, std::unique_ptr<FrameSender> out) : fd(fd), out(std::move(out)) {}
     const int fd;
+    std::mutex mutex;  // guards everything below
+    const std::unique_ptr<FrameSender> out;
     std::uint64_t messages = 0;
     bool farewell_said = false;
   };
@@ -71,7 +71,12 @@ class TcpMessages {
                   FrameHeader& header);
   void check_header(const FrameHeader& header, const Message& message, std::size_t bytes);
   void fail_closed(const Incoming& incoming, int peer, const Place& place);
-  void wait(int fd, short events, bool watch_all, Message& message);
+  void wait(Message& message);
+  // A sender keeps what comes from others; a receiver is only to be woken by their end. False when
+  // there is something to do already.
+  bool watch_others(std::vector<pollfd>& entries, const Message& message);
+  void look_at_descriptors(const std::vector<pollfd>& entries, const Message& message);
+  void look_around(Message& message);
 
   TcpStanding& standing_;
   std::deque<Incoming> incoming_;  // by rank; the own ones are not used

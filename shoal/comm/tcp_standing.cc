@@ -96,7 +96,7 @@ void TcpStanding::say_farewell(int fd, FrameSender& out, Deadline soon) const {
   out.drop_unbegun();
   queue_farewell(out);
   while (!out.empty() && out.flush() != Flow::gone && !out.empty()) {
-    if (!await_events(fd, POLLOUT, soon)) break;
+    if (!out.await_room(soon)) break;
   }
   shutdown(fd, SHUT_WR);
 }

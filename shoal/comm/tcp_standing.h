@@ -14,8 +14,7 @@
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
 #include "shoal/comm/roll_call.h"
-#include "shoal/comm/socket.h"
-#include "shoal/comm/tcp_stream.h"
+#include "shoal/comm/tcp_wires.h"
 #include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 
@@ -23,15 +22,13 @@ namespace shoal {
 
 struct TcpGroupSpec {
   std::string name;
+  std::string_view engine = "tcp";
   int rank = 0;
   int size = 1;
-  // By rank, the own place empty: connections for collectives, and others for messages, so that
-  // different threads can use them.
-  std::vector<Socket> for_collectives;
-  std::vector<Socket> for_messages;
+  TcpWires wires;
   Patience patience;
   Algorithm algorithm = Algorithm::two_shot;
-  std::shared_ptr<const Topology> topology;  // shared: with other groups; null: all links alike
+  NetworkLayout layout;
   TearBytes tear;
   // The ranks of the group whose processes on this host have ended. Any thread; called rarely.
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };

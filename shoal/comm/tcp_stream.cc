@@ -1,13 +1,14 @@
 #include "shoal/comm/tcp_stream.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <span>
 
+#include "shoal/comm/socket.h"
 #include "shoal/core/check.h"
 #include "shoal/core/digest.h"
 
@@ -26,6 +27,11 @@ std::uint32_t crc_of(const Stretches& stretches) {
   std::uint32_t crc = 0;
   for (const iovec& stretch : stretches) crc = crc32c(bytes_of(stretch), crc);
   return crc;
+}
+
+bool is_ready(int fd, short events) {
+  pollfd entry{fd, events, 0};
+  return poll(&entry, 1, 0) > 0;
 }
 
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
@@ -48,32 +54,24 @@ void append_rest(std::array<iovec, 64>& list, std::size_t& count, const Stretche
 
 }  // namespace
 
-std::size_t Tearing::limit() {
-  if (state_ == 0) return std::numeric_limits<std::size_t>::max();
-  state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
-  const std::uint64_t random = state_ >> 33;
-  if (random % 4 == 0) return 0;
-  return random % 3 == 0 ? 1 + (random >> 8) % 50 : 1 + (random >> 8) % 20000;
-}
-
-void FrameSender::queue(const FrameHeader& header, Stretches payload) {
+void SocketSender::queue(const FrameHeader& header, Stretches payload) {
   check(header.bytes <= FrameHeader::kMostBytes, "frames are small");
   frames_.push_back({header, std::move(payload)});
 }
 
-void FrameSender::drop_unbegun() {
+void SocketSender::drop_unbegun() {
   const std::size_t keep = sent_ == 0 ? 0 : 1;
   if (frames_.size() > keep) frames_.resize(keep);
 }
 
 // Just before sending: the payload is then in the cache for the kernel's copy.
-void FrameSender::seal(Frame& frame) {
+void SocketSender::seal(Frame& frame) {
   frame.header.payload_crc = crc_of(frame.payload);
   frame.header.header_crc = crc_of(frame.header);
   frame.sealed = true;
 }
 
-Flow FrameSender::flush() {
+Flow SocketSender::flush() {
   Flow flow = Flow::blocked;
   while (!frames_.empty()) {
     Frame& frame = frames_.front();
@@ -100,7 +98,15 @@ Flow FrameSender::flush() {
   return flow;
 }
 
-void FrameSender::advance(std::size_t bytes) {
+bool SocketSender::can_go_on() { return is_ready(fd_, POLLOUT); }
+
+short SocketSender::events_to_await() { return POLLOUT; }
+
+bool SocketSender::await_room(Deadline deadline) {
+  return await_events(fd_, POLLOUT, deadline) && !deadline.passed();
+}
+
+void SocketSender::advance(std::size_t bytes) {
   sent_ += bytes;
   const Frame& frame = frames_.front();
   if (sent_ < sizeof frame.header + frame.header.bytes) return;
@@ -108,7 +114,7 @@ void FrameSender::advance(std::size_t bytes) {
   sent_ = 0;
 }
 
-FrameReceiver::Event FrameReceiver::read() {
+FrameReceiver::Event SocketReceiver::read() {
   for (;;) {
     switch (state_) {
       case State::header: {
@@ -148,7 +154,7 @@ FrameReceiver::Event FrameReceiver::read() {
 }
 
 // Moves what is left in the buffer to its begin and reads behind it.
-Flow FrameReceiver::fill() {
+Flow SocketReceiver::fill() {
   if (begin_ != 0) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= begin_;
@@ -163,7 +169,7 @@ Flow FrameReceiver::fill() {
   return Flow::moved;
 }
 
-void FrameReceiver::place(Stretches where) {
+void SocketReceiver::place(Stretches where) {
   check(state_ == State::header_ready, "a payload is placed once");
   where_ = std::move(where);
   missing_ = 0;
@@ -174,7 +180,7 @@ void FrameReceiver::place(Stretches where) {
 }
 
 // The buffer may hold the begin of the payload.
-void FrameReceiver::take_from_buffer() {
+void SocketReceiver::take_from_buffer() {
   const std::size_t all = header_.bytes;
   while (missing_ != 0 && begin_ != end_) {
     std::array<iovec, 64> list;
@@ -188,7 +194,7 @@ void FrameReceiver::take_from_buffer() {
   }
 }
 
-Flow FrameReceiver::read_payload() {
+Flow SocketReceiver::read_payload() {
   const std::size_t limit = std::min(missing_, tearing_.limit());
   if (limit == 0) return Flow::blocked;
   std::array<iovec, 64> list;
@@ -204,7 +210,11 @@ Flow FrameReceiver::read_payload() {
   return Flow::moved;
 }
 
-void FrameReceiver::next() {
+bool SocketReceiver::can_go_on() { return is_ready(fd_, POLLIN); }
+
+short SocketReceiver::events_to_await() { return POLLIN; }
+
+void SocketReceiver::next() {
   check(state_ == State::complete, "the next frame follows a complete one");
   state_ = State::header;
 }

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
 
@@ -54,6 +55,21 @@ inline std::vector<int> first_ranks(int size) {
   std::vector<int> ranks(static_cast<std::size_t>(size));
   std::iota(ranks.begin(), ranks.end(), 0);
   return ranks;
+}
+
+// The first half of the ranks on one host and the rest on another, where hosts matter.
+inline int ranks_per_host(int size) { return (size + 1) / 2; }
+inline NetworkLayout on_two_hosts(int size) {
+  NetworkLayout layout;
+  for (int rank = 0; rank < size; ++rank) layout.hosts.push_back(rank / ranks_per_host(size));
+  return layout;
+}
+inline CommOptions options_of(Engine engine, Algorithm algorithm, int size) {
+  CommOptions options;
+  options.engine = engine;
+  options.algorithm = algorithm;
+  options.ranks_per_host = ranks_per_host(size);
+  return options;
 }
 
 // Runs `body` on every rank of a world of threads, with a group of all of them.

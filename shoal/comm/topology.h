@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,13 @@ class Topology {
   std::size_t at(int from, int to) const { return static_cast<std::size_t>(from * size_ + to); }
   int size_;
   std::vector<Link> links_;
+};
+
+// What a schedule may take account of beside the number of ranks.
+struct NetworkLayout {
+  std::shared_ptr<const Topology> links;  // shared: by all who use it; null: all alike
+  std::vector<int> hosts;  // by rank, equal for those on one host; empty: all are on one
+  bool leaves_host(int from, int to) const { return !hosts.empty() && hosts[from] != hosts[to]; }
 };
 
 //   ranks = 4

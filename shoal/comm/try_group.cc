@@ -16,16 +16,15 @@ using Bytes = std::vector<std::byte>;
 
 class Trial {
  public:
-  Trial(Group& group, Algorithm algorithm, double seconds)
+  Trial(Group& group, Algorithm algorithm, const NetworkLayout& layout, double seconds)
       : group_(group),
         rank_(group.rank()),
         size_(group.size()),
         seconds_(seconds),
-        whole_(schedule_of(algorithm, size_)),
-        // Of the schedules only the ring's leaves the pieces where they are wanted.
-        pieces_(schedule_of(algorithm == Algorithm::ring ? Algorithm::ring : Algorithm::two_shot,
-                            size_)),
-        in_order_(schedule_of(Algorithm::two_shot, size_)) {}
+        whole_(schedule_of(algorithm, size_, layout)),
+        pieces_(handed_to_all(reduce_scatter_schedule_of(algorithm, size_, layout))),
+        in_order_(schedule_of(Algorithm::two_shot, size_)),
+        to_root_(algorithm == Algorithm::hierarchical ? pieces_ : in_order_) {}
 
   TrialReport run() {
     for (const ElementType type : kAllTypes) {
@@ -79,7 +78,7 @@ class Trial {
     Bytes out(in.size());
     group_.reduce({in.data(), elements, type}, {out.data(), elements, type}, root, op, deadline());
     // Elsewhere nothing is written.
-    expect(out == (rank_ == root ? serial_sum(in_order_, type, op, elements) : Bytes(out.size())),
+    expect(out == (rank_ == root ? serial_sum(to_root_, type, op, elements) : Bytes(out.size())),
            {.operation = Operation::reduce,
             .type = type,
             .op = op,
@@ -219,13 +218,14 @@ class Trial {
   const Schedule whole_;
   const Schedule pieces_;
   const Schedule in_order_;
+  const Schedule& to_root_;  // adds as reduce does
   TrialReport report_;
 };
 
 }  // namespace
 
-TrialReport try_group(Group& group, Algorithm algorithm, double seconds) {
-  return Trial(group, algorithm, seconds).run();
+TrialReport try_group(Group& group, Algorithm algorithm, std::vector<int> hosts, double seconds) {
+  return Trial(group, algorithm, {nullptr, std::move(hosts)}, seconds).run();
 }
 
 }  // namespace shoal

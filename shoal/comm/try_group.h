@@ -13,8 +13,9 @@ struct TrialReport {
   std::vector<std::string> faults;  // "all_reduce(sum, 1000 x float32): a wrong result on rank 2"
 };
 
-// All ranks of the group call it. `algorithm` is the one that the group was formed with. Blocks;
-// each operation gets `seconds`. Throws what the group throws.
-TrialReport try_group(Group& group, Algorithm algorithm, double seconds);
+// All ranks of the group call it. `algorithm` is the one that the group was formed with,
+// `hosts` says by rank on which host it is (World::hosts). Blocks; each operation gets `seconds`.
+// Throws what the group throws.
+TrialReport try_group(Group& group, Algorithm algorithm, std::vector<int> hosts, double seconds);
 
 }  // namespace shoal

@@ -28,9 +28,7 @@ class Waiting : public testing::TestWithParam<std::tuple<Engine, Algorithm>> {};
 TEST_P(Waiting, CostsLittle) {
   const bool show = number_from("SHOAL_SHOW_WAITS", 0) != 0;
   const std::chrono::milliseconds late(show ? 1000 : 200);
-  CommOptions options;
-  options.engine = std::get<0>(GetParam());
-  options.algorithm = std::get<1>(GetParam());
+  const CommOptions options = options_of(std::get<0>(GetParam()), std::get<1>(GetParam()), 3);
   std::vector<double> reduce(3);
   std::vector<double> receive(3);
   with_group(3, options, [&](Group& group) {
@@ -63,11 +61,19 @@ TEST_P(Waiting, CostsLittle) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Waiting,
-                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp),
+                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp,
+                                                          Engine::hierarchical),
                                           testing::Values(Algorithm::two_shot, Algorithm::ring)),
                          [](const auto& info) {
                            return fmt::format("{}_{}", name_of(std::get<0>(info.param)),
                                               name_of(std::get<1>(info.param)));
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Hosts, Waiting,
+                         testing::Combine(testing::Values(Engine::hierarchical),
+                                          testing::Values(Algorithm::hierarchical)),
+                         [](const auto& info) {
+                           return std::string(name_of(std::get<1>(info.param)));
                          });
 
 }  // namespace

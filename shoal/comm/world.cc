@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/forming.h"
 #include "shoal/comm/store_world.h"
 #include "shoal/core/error.h"
@@ -21,6 +22,14 @@ std::optional<Topology> topology_for(const CommOptions& options, int size) {
       fmt::format("{} has the links of {} ranks, but the world has {}; write a file for "
                   "as many",
                   options.topology, topology.size(), size));
+}
+
+std::unique_ptr<FormsGroup> forms_group(const Forming& forming, Engine engine, bool two_networks) {
+  const bool hierarchical = engine == Engine::hierarchical;
+  if (engine == Engine::memory) return forms_memory_group(forming);
+  if (engine == Engine::shm) return forms_shm_group(forming);
+  if (two_networks) return forms_hybrid_group(forming, hierarchical);
+  return hierarchical ? forms_hierarchical_group(forming) : forms_tcp_group(forming);
 }
 
 }  // namespace
@@ -55,33 +64,50 @@ void StoreWorld::claim_name(const std::string& name) {
   }
 }
 
+std::vector<int> StoreWorld::hosts() const {
+  std::vector<int> hosts;
+  for (int rank = 0; rank < me_.size; ++rank) hosts.push_back(members_->of(rank).host);
+  return hosts;
+}
+
 Engine StoreWorld::engine_for(const std::vector<int>& ranks) const {
-  const bool in_process = members_->in_one_process();
-  const bool on_host = members_->on_one_host(ranks);
   const auto refuse = [&](std::string_view engine, std::string_view why) {
     throw InvalidInput(
         fmt::format("comm.engine {} cannot serve ranks {}: they {}; choose automatic", engine,
                     fmt::join(ranks, ", "), why));
   };
-  switch (options_.engine) {
-    case Engine::automatic:
-      break;
-    case Engine::memory:
-      if (!in_process) refuse("memory", "are not threads of one process");
-      return Engine::memory;
-    case Engine::shm:
-      if (!on_host) refuse("shm", "are not all on one host");
-      return Engine::shm;
-    case Engine::tcp:
-      return Engine::tcp;
+  if (options_.engine == Engine::memory && !members_->in_one_process()) {
+    refuse("memory", "are not threads of one process");
   }
-  if (in_process) return Engine::memory;
-  return on_host ? Engine::shm : Engine::tcp;
+  if (options_.engine == Engine::shm && !members_->on_one_machine(ranks)) {
+    refuse("shm", "are not all on one host");
+  }
+  if (options_.engine != Engine::automatic) return options_.engine;
+  if (members_->on_one_host(ranks)) {
+    return members_->in_one_process() ? Engine::memory : Engine::shm;
+  }
+  return some_share_a_host(ranks) ? Engine::hierarchical : Engine::tcp;
 }
 
-std::shared_ptr<const Topology> StoreWorld::topology_of(const std::vector<int>& ranks) const {
-  if (options_.algorithm != Algorithm::tree || !topology_) return nullptr;
-  return std::make_shared<Topology>(topology_->among(ranks));
+bool StoreWorld::some_share_a_host(const std::vector<int>& ranks) const {
+  std::set<int> hosts;
+  for (const int rank : ranks) hosts.insert(members_->of(rank).host);
+  return hosts.size() < ranks.size();
+}
+
+Algorithm StoreWorld::algorithm_for(const std::vector<int>& ranks) const {
+  if (options_.algorithm != Algorithm::automatic) return options_.algorithm;
+  const bool hierarchical = !members_->on_one_host(ranks) && some_share_a_host(ranks);
+  return hierarchical ? Algorithm::hierarchical : Algorithm::two_shot;
+}
+
+NetworkLayout StoreWorld::layout_of(const std::vector<int>& ranks) const {
+  NetworkLayout layout;
+  if (options_.algorithm == Algorithm::tree && topology_) {
+    layout.links = std::make_shared<Topology>(topology_->among(ranks));
+  }
+  for (const int rank : ranks) layout.hosts.push_back(members_->of(rank).host);
+  return layout;
 }
 
 std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
@@ -100,17 +126,18 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   const Engine engine = engine_for(ranks);
   const std::shared_ptr<Store> store = with_prefix(store_, "group/" + name + "/");
   const int rank = static_cast<int>(own - ranks.begin());
-  const Forming forming{name,     ranks,     rank,     store,
-                        members_, registry_, options_, topology_of(ranks)};
+  Forming forming{name, ranks, rank, store, members_, registry_, options_, layout_of(ranks)};
+  forming.options.algorithm = algorithm_for(ranks);
+  const bool two_networks = !options_.second_interface_address.empty() &&
+                            (engine == Engine::tcp || engine == Engine::hierarchical);
   // What all have to agree on: the list, and what follows from options.
-  std::string terms = list + "\n";
-  if (forming.topology) terms += forming.topology->text();
-  const bool two_networks = engine == Engine::tcp && !options_.second_interface_address.empty();
+  std::string terms =
+      list + "\n" +
+      fmt::format("over {} by {} on the hosts of ranks {}\n", name_of(engine),
+                  name_of(forming.options.algorithm), fmt::join(forming.layout.hosts, ", "));
+  if (forming.layout.links) terms += forming.layout.links->text();
   if (two_networks) terms += "and a second network\n";
-  const std::unique_ptr<FormsGroup> forms = engine == Engine::memory ? forms_memory_group(forming)
-                                            : engine == Engine::shm  ? forms_shm_group(forming)
-                                            : two_networks           ? forms_hybrid_group(forming)
-                                                                     : forms_tcp_group(forming);
+  const auto forms = forms_group(forming, engine, two_networks);
   store->set(fmt::format("offer/{}", rank), forms->offer(deadline), deadline);
   // The last to come opens the way for all.
   if (store->add("arrived", 1, deadline) == static_cast<std::int64_t>(ranks.size())) {
@@ -123,6 +150,14 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   if (theirs != list) {
     throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
                                    me_.rank, name, list, theirs));
+  }
+  const std::string own_way = terms.substr(0, terms.find('\n', list.size() + 1));
+  const std::string their_way = agreed.substr(0, agreed.find('\n', list.size() + 1));
+  if (own_way != their_way) {
+    throw InvalidInput(fmt::format(
+        "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
+        "comm.algorithm and comm.ranks_per_host",
+        me_.rank, name, own_way.substr(list.size() + 1), their_way.substr(list.size() + 1)));
   }
   if (agreed != terms) {
     throw InvalidInput(fmt::format(

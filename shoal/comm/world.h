@@ -14,12 +14,16 @@
 namespace shoal {
 
 enum class Engine : std::uint8_t {
-  automatic,  // memory for threads, shm when all members are on one host, else tcp
+  // memory for threads and shm for processes when all members are on one host; hierarchical when
+  // two of them share one, else tcp.
+  automatic,
   memory,
   shm,
-  tcp
+  tcp,
+  hierarchical,  // shm between ranks of one host, tcp between hosts
 };
-inline constexpr Engine kEngines[] = {Engine::automatic, Engine::memory, Engine::shm, Engine::tcp};
+inline constexpr Engine kEngines[] = {Engine::automatic, Engine::memory, Engine::shm, Engine::tcp,
+                                      Engine::hierarchical};
 std::string_view name_of(Engine engine);
 
 // For tests of the tcp engine: it has to be right however the network cuts and delays its bytes.
@@ -30,7 +34,7 @@ struct TearBytes {
 
 struct CommOptions {
   Engine engine = Engine::automatic;
-  Algorithm algorithm = Algorithm::two_shot;
+  Algorithm algorithm = Algorithm::automatic;
   std::string topology;             // file with the links of the world's ranks; empty: all alike
   double join_seconds = 60;         // to wait for all workers at the start
   double collective_seconds = 300;  // for one collective or receive
@@ -39,7 +43,8 @@ struct CommOptions {
       interface_address;  // to listen on for tcp; empty: the address that routes to the peer
   // Of a second network between hosts; empty: there is none. All-reduces of tcp groups use both.
   std::string second_interface_address;
-  TearBytes tear_bytes;  // not an option of job files
+  int ranks_per_host = 0;  // so many ranks in a row count as a host; 0: hosts are what they are
+  TearBytes tear_bytes;    // not an option of job files
   std::vector<std::string> problems() const;
 };
 struct OptionTable;
@@ -53,6 +58,7 @@ class World {
   virtual int size() const = 0;
   virtual int local_rank() const = 0;  // among the workers of this host
   virtual int local_size() const = 0;
+  virtual std::vector<int> hosts() const = 0;  // by rank: the lowest rank of its host
   virtual Store& store() = 0;
   virtual const CommOptions& options() const = 0;
 

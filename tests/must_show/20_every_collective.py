@@ -4,9 +4,9 @@ import re
 
 from support import check, finished, shoal
 
-ENGINES = ("memory", "shm", "tcp")
+ENGINES = ("memory", "shm", "tcp", "hierarchical")
 ALGORITHMS = ("two_shot", "ring", "recursive_doubling", "rabenseifner", "double_tree",
-              "hop_by_hop", "two_way_ring", "tree")
+              "hop_by_hop", "two_way_ring", "tree", "hierarchical")
 
 
 def try_all(ranks):

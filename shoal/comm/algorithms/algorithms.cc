@@ -2,7 +2,7 @@
 
 namespace shoal {
 
-Schedule schedule_of(Algorithm algorithm, int size, const Topology* topology) {
+Schedule schedule_of(Algorithm algorithm, int size, const NetworkLayout& layout) {
   switch (algorithm) {
     case Algorithm::two_shot:
       return two_shot_schedule(size);
@@ -19,9 +19,35 @@ Schedule schedule_of(Algorithm algorithm, int size, const Topology* topology) {
     case Algorithm::two_way_ring:
       return two_way_ring_schedule(size);
     case Algorithm::tree:
-      return tree_schedule(topology != nullptr ? *topology : Topology::clique(size, {1, 0}));
+      return tree_schedule(layout.links ? *layout.links : Topology::clique(size, {1, 0}));
+    case Algorithm::hierarchical:
+      return hierarchical_schedule(size, layout.hosts);
+    case Algorithm::automatic:
+      break;
   }
   return two_shot_schedule(size);
+}
+
+Schedule reduce_scatter_schedule_of(Algorithm algorithm, int size, const NetworkLayout& layout) {
+  if (algorithm == Algorithm::hierarchical) return hierarchical_reduce_scatter(size, layout.hosts);
+  const bool in_place = algorithm == Algorithm::ring;
+  return reduce_scatter_part(in_place ? ring_schedule(size) : two_shot_schedule(size));
+}
+
+Schedule reduce_schedule_of(Algorithm algorithm, int size, int root, const NetworkLayout& layout) {
+  const bool hierarchical = algorithm == Algorithm::hierarchical;
+  Schedule schedule = hierarchical ? hierarchical_reduce_scatter(size, layout.hosts)
+                                   : reduce_scatter_part(two_shot_schedule(size));
+  const int step = schedule.steps();
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank == root) continue;
+    schedule.transfers.push_back({.step = step,
+                                  .from = rank,
+                                  .to = root,
+                                  .first = rank,
+                                  .effect = Transfer::Effect::replace});
+  }
+  return schedule;
 }
 
 std::string_view name_of(Algorithm algorithm) {
@@ -42,6 +68,10 @@ std::string_view name_of(Algorithm algorithm) {
       return "two_way_ring";
     case Algorithm::tree:
       return "tree";
+    case Algorithm::hierarchical:
+      return "hierarchical";
+    case Algorithm::automatic:
+      return "automatic";
   }
   return "?";
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shoal/comm/group.h"
 #include "shoal/comm/schedule.h"
@@ -11,12 +12,18 @@
 
 namespace shoal {
 
-inline constexpr Algorithm kAlgorithms[] = {Algorithm::two_shot,           Algorithm::ring,
-                                            Algorithm::recursive_doubling, Algorithm::rabenseifner,
-                                            Algorithm::double_tree,        Algorithm::hop_by_hop,
-                                            Algorithm::two_way_ring,       Algorithm::tree};
-// `topology` null: all links alike. Only `tree` looks at it.
-Schedule schedule_of(Algorithm algorithm, int size, const Topology* topology = nullptr);
+inline constexpr Algorithm kAlgorithms[] = {
+    Algorithm::two_shot,     Algorithm::ring,        Algorithm::recursive_doubling,
+    Algorithm::rabenseifner, Algorithm::double_tree, Algorithm::hop_by_hop,
+    Algorithm::two_way_ring, Algorithm::tree,        Algorithm::hierarchical};
+// Only `tree` looks at the layout's links, and only `hierarchical` at its hosts.
+Schedule schedule_of(Algorithm algorithm, int size, const NetworkLayout& layout = {});
+// Of reduce_scatter, where the algorithm leaves chunk c on rank c; else that of two_shot.
+Schedule reduce_scatter_schedule_of(Algorithm algorithm, int size,
+                                    const NetworkLayout& layout = {});
+// Of reduce: whole chunks go from where they are summed to `root`.
+Schedule reduce_schedule_of(Algorithm algorithm, int size, int root,
+                            const NetworkLayout& layout = {});
 std::string_view name_of(Algorithm algorithm);
 std::string algorithm_names();  // "two_shot, ring, ..."
 
@@ -50,6 +57,18 @@ Schedule double_tree_schedule(int size);
 // Packed spanning trees: see tree_packing.h. Where all links are alike, one star about each rank:
 // 2 a + 2/n S/B.
 Schedule tree_schedule(const Topology& topology);
+
+// Sums inside each host, then across, then hands out inside: each host's share of the vector goes
+// over each of its links to another host once and comes back once. H hosts of m ranks each: 4
+// steps; 2 (H-1)/H S/m between hosts and 2 (m-1)/m S inside, per rank. A flat ring over contiguous
+// hosts sends 2 (n-1)/n S over one link of each host: with 2 hosts of 2 ranks 1.5 times as much in
+// all. `host_of`: by rank, equal for ranks of one host; empty: all are on one.
+Schedule hierarchical_schedule(int size, const std::vector<int>& host_of);
+Schedule hierarchical_reduce_scatter(int size, const std::vector<int>& host_of);
+// No all-reduces: chunk c, or everything, is whole on rank c, or on `root`, from the beginning.
+// Every host gets it once, and hands it on inside.
+Schedule hierarchical_all_gather(int size, const std::vector<int>& host_of);
+Schedule hierarchical_broadcast(int size, const std::vector<int>& host_of, int root);
 
 // What teaching texts call all-reduce: the sum is carried along a chain of ranks and then handed
 // back. 2 (n-1) (a + S/B). For comparison.

@@ -1,0 +1,101 @@
+#include "shoal/comm/forms_region.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "shoal/comm/in_process.h"
+#include "shoal/core/check.h"
+#include "shoal/core/error.h"
+
+namespace shoal {
+
+using std::chrono::milliseconds;
+
+FormsRegion::FormsRegion(const Forming& forming, std::vector<int> places)
+    : forming_(forming), places_(std::move(places)) {}
+
+std::string FormsRegion::offer() {
+  if (forming_.members->in_one_process()) {
+    auto* in_process = dynamic_cast<InProcess*>(forming_.store.get());
+    check(in_process != nullptr, "threads of one process have a store in it");
+    region_ = std::static_pointer_cast<Region>(
+        in_process->share(fmt::format("region of rank {}", places_.front()),
+                          [&] { return Region::in_process(size()); }));
+    return "memory";
+  }
+  if (!is_lowest()) return "shm";
+  const std::string random = random_bytes(token_.size());
+  std::memcpy(token_.data(), random.data(), token_.size());
+  door_name_ = "shoal-" + random_name();
+  door_ = listen_local(door_name_);
+  region_ = Region::in_file(size(), token_);
+  return door_name_ + " " + random;
+}
+
+std::shared_ptr<Region> FormsRegion::finish(const std::string& offered, Deadline deadline) {
+  if (!forming_.members->in_one_process()) {
+    if (is_lowest()) {
+      hand_out(deadline);
+    } else {
+      take(offered, deadline);
+    }
+    region_->close_file();  // the mapping stays, and a descriptor less is open
+  }
+  return std::move(region_);
+}
+
+// Throws when a member has gone or time is up.
+void FormsRegion::look_around(Deadline deadline) const {
+  forming_.members->check_alive(forming_.ranks, "forming group " + forming_.name);
+  if (deadline.passed()) {
+    throw TimedOut(fmt::format("the shared memory of group {} was not handed over within {} ms",
+                               forming_.name, deadline.waited().count()),
+                   {});
+  }
+}
+
+void FormsRegion::hand_out(Deadline deadline) {
+  int served = 1;
+  while (served < size()) {
+    const Deadline soon = Deadline::after(std::min(deadline.left(), milliseconds(100)));
+    if (!await_events(door_.fd(), POLLIN, soon)) {
+      look_around(deadline);
+      continue;
+    }
+    const Socket visitor(accept4(door_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    // The door's name is a secret of the job; a visitor of another user still gets nothing.
+    if (visitor && local_peer(visitor).user == static_cast<std::int64_t>(getuid()) &&
+        hand_file(visitor, region_->file())) {
+      ++served;
+    }
+  }
+}
+
+void FormsRegion::take(const std::string& offered, Deadline deadline) {
+  const std::size_t space = offered.find(' ');
+  check(space != std::string::npos && offered.size() == space + 1 + token_.size(),
+        "the first rank offers a door and a token");
+  std::memcpy(token_.data(), offered.data() + space + 1, token_.size());
+  const Socket door = connect_local(offered.substr(0, space));
+  if (!door) {
+    look_around(deadline);
+    throw InvalidInput(
+        fmt::format("rank 0 of group {} cannot be reached on this host although "
+                    "its processes are here; choose engine tcp",
+                    forming_.name));
+  }
+  for (;;) {
+    Socket file = take_file(door, Deadline::after(std::min(deadline.left(), milliseconds(100))));
+    if (file) {
+      region_ = Region::from_file(file.release(), size(), token_);
+      return;
+    }
+    look_around(deadline);
+  }
+}
+
+}  // namespace shoal
