@@ -58,11 +58,22 @@ struct CommTestArguments {
   std::string algorithm;  // empty: all
 };
 
-struct CommBenchArguments {
-  int ranks = 2;
+struct CommTuneArguments {
+  std::vector<int> ranks = {2, 4};
   std::optional<int> ranks_per_host;
-  std::string engine = "shm";
-  std::string algorithm;  // empty: automatic
+  std::string engine;                    // empty: all
+  std::string operation;                 // empty: all
+  std::optional<std::int64_t> from, to;  // bytes
+  int rounds = 3;
+  std::filesystem::path output = "choices.toml";
+};
+
+struct CommBenchArguments {
+  std::optional<int> ranks;  // absent: 2, and in a job all of its workers
+  std::optional<int> ranks_per_host;
+  std::string engine;  // empty: shm, and in a job automatic
+  std::string algorithm = "automatic";
+  std::filesystem::path choices;  // empty: the shipped ones
   std::string operation = "all_reduce";
   std::string buffers = "ordinary";
   std::optional<std::int64_t> from, to;  // bytes

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -150,14 +151,44 @@ TEST(CommandLine, CollectivesAreMeasuredOnThisMachine) {
   const Ran ran = run_shoal({"comm", "bench", "--engine", "memory", "--from", "1024", "--to",
                              "20000", "--repetitions", "2", "--json", json, "--svg", svg});
   EXPECT_EQ(ran.code, kOk) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(StartsWith("machine: "), HasSubstr("all_reduce (two_shot), 2 threads"),
-                             HasSubstr("  1 KiB     800  "), HasSubstr(" 16 KiB     800  ")));
+  EXPECT_THAT(ran.out,
+              AllOf(StartsWith("machine: "), HasSubstr("all_reduce (automatic), 2 threads"),
+                    HasSubstr("  1 KiB     800  "), HasSubstr(" 16 KiB     800  ")));
   const auto figures = nlohmann::json::parse(read_file(json));
   EXPECT_EQ(figures["sizes"].size(), 3U);
   EXPECT_EQ(figures["sizes"][2]["bytes"], 16384);
   EXPECT_GT(figures["machine_after"]["copied_bytes_per_second"], 0);
   EXPECT_THAT(read_file(svg), AllOf(StartsWith("<svg "), HasSubstr(">4 KiB</text>")));
   std::filesystem::remove_all(folder);
+}
+
+TEST(CommandLine, AlgorithmsAreTunedOnThisMachine) {
+  const std::filesystem::path folder = testing::TempDir();
+  const std::string file = folder / "tuned.toml";
+  const auto tune = [&](const std::string& ranks) {
+    return run_shoal({"comm", "tune", "--engine", "memory", "--operation", "reduce_scatter", "-n",
+                      ranks, "--from", "4096", "--to", "16384", "--rounds", "1", "--output", file});
+  };
+  std::filesystem::remove(file);
+  const Ran ran = tune("2,3");
+  EXPECT_EQ(ran.code, kOk) << ran.err;
+  EXPECT_THAT(ran.out,
+              AllOf(StartsWith("machine: "), HasSubstr("reduce_scatter of 3 ranks over memory"),
+                    HasSubstr(file + ": set comm.choices to it")));
+  EXPECT_EQ(tune("4").code, kOk);
+  for (const int ranks : {2, 3, 4}) {
+    EXPECT_THAT(read_file(file), HasSubstr("operation = \"reduce_scatter\", ranks = " +
+                                           std::to_string(ranks) + ", from_bytes = 0,"));
+  }
+  const Ran bench = run_shoal({"comm", "bench", "--engine", "memory", "--choices", file, "--from",
+                               "4096", "--to", "4096", "--repetitions", "1"});
+  EXPECT_EQ(bench.code, kOk) << bench.err;
+  expect_refused({"comm", "tune", "--engine", "memory", "--operation", "broadcast"},
+                 "there is nothing to tune");
+  expect_refused({"comm", "tune", "-n", "1"}, "give 2 to 128");
+  expect_refused({"comm", "tune", "--output", "/nowhere/a.toml"}, "/nowhere/a.toml");
+  std::ofstream(file) << "choices = 3\n";
+  expect_refused({"comm", "tune", "--output", file}, "choices is no list");
 }
 
 TEST(CommandLine, WhatCannotBeMeasuredIsRefused) {

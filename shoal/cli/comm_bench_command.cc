@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "shoal/cli/comm_chart.h"
@@ -17,7 +18,9 @@
 #include "shoal/core/cores.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/launch/launched_world.h"
 #include "shoal/program/number_text.h"
+#include "shoal/tensor/torch_store.h"
 
 namespace shoal {
 namespace {
@@ -35,20 +38,19 @@ Operation operation_called(const std::string& name) {
 MeasureOptions options_of(const CommBenchArguments& arguments) {
   const MeasureOptions defaults;
   MeasureOptions options;
-  if (arguments.engine.empty()) throw InvalidInput("--engine: name one of " + engine_names());
-  options.engine = engines_called(arguments.engine).front();
+  options.engine =
+      arguments.engine.empty() ? Engine::shm : engines_called(arguments.engine).front();
   options.operation = operation_called(arguments.operation);
-  options.ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, arguments.ranks);
-  if (!arguments.algorithm.empty()) {
-    options.algorithm = algorithm_called(arguments.algorithm);
-  } else if (options.engine == Engine::hierarchical) {
-    options.algorithm = Algorithm::hierarchical;
-  }
+  options.ranks = arguments.ranks.value_or(defaults.ranks);
+  options.ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, options.ranks);
+  options.algorithm = arguments.algorithm == name_of(Algorithm::automatic)
+                          ? Algorithm::automatic
+                          : algorithm_called(arguments.algorithm);
+  options.choices = arguments.choices.string();
   if (arguments.buffers != "ordinary" && arguments.buffers != "shared") {
     throw InvalidInput(fmt::format("--buffers {}: name ordinary or shared", arguments.buffers));
   }
   options.shared_buffers = arguments.buffers == "shared";
-  options.ranks = arguments.ranks;
   options.repetitions = arguments.repetitions;
   options.from_bytes = arguments.from.value_or(defaults.from_bytes);
   options.to_bytes = arguments.to.value_or(std::max(defaults.to_bytes, options.from_bytes));
@@ -64,35 +66,28 @@ MeasureOptions options_of(const CommBenchArguments& arguments) {
   return options;
 }
 
-std::string text_of(const MachineProbe& probe) {
-  const std::string ping =
-      probe.ping_seconds ? fmt::format("{} from core to core ({})", time_text(*probe.ping_seconds),
-                                       distance_of(*probe.ping_seconds))
-                         : "one core";
-  return fmt::format("machine: {}, one core copies {}, the clock takes {}\n", ping,
-                     rate_text(probe.copied_per_second), time_text(probe.clock_seconds));
+std::string title_of(Operation operation, Algorithm algorithm, const std::string& ranks) {
+  const bool reduces = operation == Operation::all_reduce || operation == Operation::reduce_scatter;
+  return fmt::format("{}{}, {}", name_of(operation),
+                     reduces ? fmt::format(" ({})", name_of(algorithm)) : "", ranks);
 }
 
 std::string title_of(const MeasureOptions& options) {
-  const bool reduces =
-      options.operation == Operation::all_reduce || options.operation == Operation::reduce_scatter;
   const bool has_hosts =
       options.engine == Engine::hierarchical || options.algorithm == Algorithm::hierarchical;
-  return fmt::format("{}{}, {} {} over {}{}{}", name_of(options.operation),
-                     reduces ? fmt::format(" ({})", name_of(options.algorithm)) : "", options.ranks,
-                     options.engine == Engine::memory ? "threads" : "processes",
-                     name_of(options.engine), options.shared_buffers ? ", shared buffers" : "",
-                     has_hosts ? fmt::format(", {} a host", options.ranks_per_host) : "");
+  return title_of(
+      options.operation, options.algorithm,
+      fmt::format("{} {} over {}{}{}", options.ranks,
+                  options.engine == Engine::memory ? "threads" : "processes",
+                  name_of(options.engine), options.shared_buffers ? ", shared buffers" : "",
+                  has_hosts ? fmt::format(", {} a host", options.ranks_per_host) : ""));
 }
 
-void print_head(const MeasureOptions& options) {
-  const int cores = static_cast<int>(allowed_cores().size());
-  std::cout << fmt::format("{}: {}\n", title_of(options),
-                           options.ranks <= cores
-                               ? "each on a core of its own"
-                               : fmt::format("sharing {} core{}", cores, cores == 1 ? "" : "s"));
+void print_head(const std::string& title, const std::string& where) {
+  std::cout << fmt::format("{}: {}\n", title, where);
   std::cout << fmt::format("{:>9}  {:>6}  {:>9}  {:>21}  {:>9}  {:>10}  {:>10}\n", "size", "calls",
                            "median", "of repetitions", "p99", "algorithm", "bus");
+  std::cout.flush();
 }
 
 void print_row(const MeasureOptions& options, const Measured& size) {
@@ -140,32 +135,95 @@ nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured
   return json;
 }
 
+// Where the figures go beside the terminal. Opened first: a folder that is not there should not
+// cost a measurement.
+class Files {
+ public:
+  explicit Files(const CommBenchArguments& arguments) {
+    if (!arguments.json.empty()) json_.emplace(arguments.json);
+    if (!arguments.svg.empty()) svg_.emplace(arguments.svg);
+  }
+  void write(const nlohmann::json& figures, const std::vector<Measured>& sizes,
+             const std::string& title) {
+    if (json_) {
+      json_->write(figures.dump(2) + "\n");
+      json_->commit();
+    }
+    if (svg_) {
+      svg_->write(chart_of(sizes, title));
+      svg_->commit();
+    }
+  }
+
+ private:
+  std::optional<AtomicFile> json_, svg_;
+};
+
+void bench_alone(const CommBenchArguments& arguments, const MeasureOptions& options) {
+  Files files(arguments);
+  const MachineProbe before = probe_machine();
+  std::cout << text_of(before);
+  const int cores = static_cast<int>(allowed_cores().size());
+  print_head(title_of(options), options.ranks <= cores ? "each on a core of its own"
+                                                       : fmt::format("sharing {} core{}", cores,
+                                                                     cores == 1 ? "" : "s"));
+  const auto sizes = measure(options, [&](const Measured& size) { print_row(options, size); });
+  const MachineProbe after = probe_machine();
+  std::cout << text_of(after);
+  nlohmann::json figures = to_json(options, sizes);
+  figures["machine_before"] = to_json(before);
+  figures["machine_after"] = to_json(after);
+  files.write(figures, sizes, title_of(options));
+}
+
+// A worker of a job. Rank 0 prints and writes.
+void bench_in_job(const CommBenchArguments& arguments, MeasureOptions options,
+                  const WorkerPlace& place) {
+  if (arguments.ranks && *arguments.ranks != place.size) {
+    throw InvalidInput(
+        fmt::format("-n {}: the job has {} workers; leave -n out", *arguments.ranks, place.size));
+  }
+  options.ranks = place.size;
+  options.ranks_per_host = arguments.ranks_per_host.value_or(0);
+  CommOptions comm;
+  comm.engine = arguments.engine.empty() ? Engine::automatic : options.engine;
+  comm.algorithm = options.algorithm;
+  comm.choices = options.choices;
+  comm.ranks_per_host = options.ranks_per_host;
+  const LaunchedWorld launched = join_launched_world(place, comm, connect_torch_store);
+  World& world = *launched.world;
+  std::vector<int> all(static_cast<std::size_t>(world.size()));
+  std::iota(all.begin(), all.end(), 0);
+  const Deadline deadline = Deadline::after_seconds(comm.join_seconds);
+  const auto group = world.form_group("bench", all, deadline);
+  const auto meeting = world.form_group("bench meeting", all, deadline);
+  std::optional<Files> files;
+  const std::string title =
+      title_of(options.operation, options.algorithm,
+               fmt::format("{} workers of a job over {}", world.size(), group->engine()));
+  if (world.rank() == 0) {
+    files.emplace(arguments);
+    print_head(title, "as the launcher placed them");
+  }
+  const auto sizes = measure_among(*group, *meeting, options, comm.collective_seconds,
+                                   [&](const Measured& size) { print_row(options, size); });
+  if (!files) return;
+  nlohmann::json figures = to_json(options, sizes);
+  figures["engine"] = group->engine();
+  figures["hosts"] = world.hosts();
+  files->write(figures, sizes, title);
+}
+
 }  // namespace
 
 int comm_bench_command(const CommBenchArguments& arguments) {
   try {
+    const auto place = place_from_environment(process_environment());
     const MeasureOptions options = options_of(arguments);
-    // Opened first: a folder that is not there should not cost a measurement.
-    std::optional<AtomicFile> json, svg;
-    if (!arguments.json.empty()) json.emplace(arguments.json);
-    if (!arguments.svg.empty()) svg.emplace(arguments.svg);
-    const MachineProbe before = probe_machine();
-    std::cout << text_of(before);
-    print_head(options);
-    std::cout.flush();
-    const auto sizes = measure(options, [&](const Measured& size) { print_row(options, size); });
-    const MachineProbe after = probe_machine();
-    std::cout << text_of(after);
-    if (json) {
-      nlohmann::json figures = to_json(options, sizes);
-      figures["machine_before"] = to_json(before);
-      figures["machine_after"] = to_json(after);
-      json->write(figures.dump(2) + "\n");
-      json->commit();
-    }
-    if (svg) {
-      svg->write(chart_of(sizes, title_of(options)));
-      svg->commit();
+    if (place) {
+      bench_in_job(arguments, options, *place);
+    } else {
+      bench_alone(arguments, options);
     }
     return kOk;
   } catch (...) {

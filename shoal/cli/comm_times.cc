@@ -24,4 +24,13 @@ std::string rate_text(double per_second) {
   return three_digits(per_second / 1e9) + " GB/s";
 }
 
+std::string text_of(const MachineProbe& probe) {
+  const std::string ping =
+      probe.ping_seconds ? fmt::format("{} from core to core ({})", time_text(*probe.ping_seconds),
+                                       distance_of(*probe.ping_seconds))
+                         : "one core";
+  return fmt::format("machine: {}, one core copies {}, the clock takes {}\n", ping,
+                     rate_text(probe.copied_per_second), time_text(probe.clock_seconds));
+}
+
 }  // namespace shoal

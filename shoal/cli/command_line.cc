@@ -139,12 +139,39 @@ CLI::App& add_comm_engines(CLI::App& comm, CommEnginesArguments& arguments) {
   return engines;
 }
 
+CLI::App& add_comm_tune(CLI::App& comm, CommTuneArguments& arguments) {
+  CLI::App& tune = *comm.add_subcommand(
+      "tune",
+      "Measure which algorithm is fastest for which sizes, and write a table for comm.choices");
+  tune.add_option("-n", arguments.ranks, "Numbers of ranks, between commas: 2,4,8")
+      ->delimiter(',')
+      ->option_text("N,... (2,4)");
+  add_ranks_per_host(tune, arguments.ranks_per_host);
+  tune.add_option("--engine", arguments.engine, engine_names())->option_text("NAME (all)");
+  tune.add_option("--operation", arguments.operation,
+                  "all_reduce, reduce_scatter, all_gather or broadcast")
+      ->option_text("NAME (all)");
+  tune.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
+      ->option_text("BYTES (4)");
+  tune.add_option("--to", arguments.to, "Largest size")->option_text("BYTES (16777216)");
+  tune.add_option("--rounds", arguments.rounds, "Of all algorithms, one after another")
+      ->option_text("N (3)");
+  add_file(tune, "--output", arguments.output,
+           "The table (choices.toml); what it says of other engines, operations and ranks stays");
+  return tune;
+}
+
 CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
   CLI::App& bench = *comm.add_subcommand("bench", "Time an operation on this machine, by size");
-  bench.add_option("-n", arguments.ranks, "Ranks: processes, or threads over memory")
+  bench
+      .add_option(
+          "-n", arguments.ranks,
+          "Ranks: processes, or threads over memory. In a job (shoal run, torchrun, mpirun, "
+          "srun) its workers are measured")
       ->option_text("N (2)");
   add_ranks_per_host(bench, arguments.ranks_per_host);
-  bench.add_option("--engine", arguments.engine, engine_names())->option_text("NAME (shm)");
+  bench.add_option("--engine", arguments.engine, engine_names())
+      ->option_text("NAME (shm; in a job automatic)");
   bench
       .add_option("--operation", arguments.operation,
                   "all_reduce, all_gather, reduce_scatter, broadcast, all_to_all or barrier")
@@ -153,7 +180,9 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
       .add_option(
           "--algorithm", arguments.algorithm,
           "Of all_reduce (of reduce_scatter two_shot, ring and hierarchical): " + algorithm_names())
-      ->option_text("NAME (hierarchical over hierarchical, else two_shot)");
+      ->option_text("NAME (automatic)");
+  add_file(bench, "--choices", arguments.choices,
+           "Table for automatic, as shoal comm tune writes it (one comes with shoal)");
   bench
       .add_option("--buffers", arguments.buffers,
                   "ordinary, or shared: in memory that all ranks can reach")
@@ -182,6 +211,7 @@ int run_subcommand(std::vector<std::string> words) {
   CommTestArguments comm_test;
   CommEnginesArguments comm_engines;
   CommBenchArguments comm_bench;
+  CommTuneArguments comm_tune;
   std::string a, b;
   bool markdown = false;
 
@@ -202,6 +232,7 @@ int run_subcommand(std::vector<std::string> words) {
   CLI::App& comm_plan_app = add_comm_plan(comm_app, comm_plan);
   CLI::App& comm_test_app = add_comm_test(comm_app, comm_test);
   CLI::App& comm_bench_app = add_comm_bench(comm_app, comm_bench);
+  CLI::App& comm_tune_app = add_comm_tune(comm_app, comm_tune);
   CLI::App& comm_engines_app = add_comm_engines(comm_app, comm_engines);
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
@@ -229,6 +260,7 @@ int run_subcommand(std::vector<std::string> words) {
   if (diff_app.parsed()) return checkpoint_diff_command(a, b);
   if (comm_test_app.parsed()) return comm_test_command(comm_test);
   if (comm_bench_app.parsed()) return comm_bench_command(comm_bench);
+  if (comm_tune_app.parsed()) return comm_tune_command(comm_tune);
   if (comm_engines_app.parsed()) return comm_engines_command(comm_engines);
   if (comm_plan_app.parsed()) return comm_plan_command(comm_plan);
   return options_command(markdown);

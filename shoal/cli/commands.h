@@ -17,6 +17,7 @@ int checkpoint_diff_command(const std::string& a, const std::string& b);
 int comm_plan_command(const CommPlanArguments& arguments);
 int comm_test_command(const CommTestArguments& arguments);
 int comm_engines_command(const CommEnginesArguments& arguments);
+int comm_tune_command(const CommTuneArguments& arguments);
 int comm_bench_command(const CommBenchArguments& arguments);
 int options_command(bool markdown);  // every key of a job file
 

@@ -80,10 +80,16 @@ OptionTable describe(CommOptions& o) {
                  "Where the bytes go. automatic: memory for threads, shm when all members of a "
                  "group are on one host, hierarchical (shm inside hosts and tcp between them) when "
                  "two of them share one, else tcp."),
-          choice("algorithm", o.algorithm, algorithms(),
-                 "How sums are made, and with it the order in which floats are added. automatic: "
-                 "hierarchical where two members of a group share a host and others do not, else "
-                 "two_shot. Print one with `shoal comm plan`."),
+          choice(
+              "algorithm", o.algorithm, algorithms(),
+              "How sums are made, and with it the order in which floats are added. automatic: "
+              "what comm.choices says; where it says nothing, hierarchical in groups over several "
+              "hosts of which some has two members, else two_shot. Print one with `shoal comm "
+              "plan`."),
+          option(
+              "choices", o.choices,
+              "File that says which algorithm serves which sizes, as `shoal comm tune` writes it. "
+              "Empty: the table that comes with shoal."),
           option("topology", o.topology,
                  "File that says which workers are linked and how fast, for algorithm tree (see "
                  "docs/communication.md). Empty: all are linked alike."),

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/choices.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/members.h"
 #include "shoal/comm/topology.h"
@@ -18,7 +19,8 @@ struct Forming {
   std::shared_ptr<Store> store;  // of this group alone
   std::shared_ptr<Members> members;
   std::shared_ptr<GroupRegistry> registry;
-  CommOptions options;   // with the algorithm of this group
+  CommOptions options;
+  AlgorithmPolicy algorithms;
   NetworkLayout layout;  // of `ranks`
 };
 

@@ -25,7 +25,7 @@ class SharedGroupForms final : public FormsGroup {
     spec.rank = forming_.rank;
     spec.region = region_.finish(forming_.store->get("offer/0", deadline), deadline);
     spec.patience = forming_.members->patience();
-    spec.algorithm = forming_.options.algorithm;
+    spec.algorithms = forming_.algorithms;
     spec.layout = forming_.layout;
     spec.dead = [members = forming_.members, ranks = forming_.ranks] {
       return members->dead(ranks);

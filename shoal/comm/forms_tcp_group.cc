@@ -44,7 +44,7 @@ class TcpGroupForms final : public FormsGroup {
     spec_.size = size_;
     spec_.wires.for_collectives.resize(forming.ranks.size());
     spec_.wires.for_messages.resize(forming.ranks.size());
-    spec_.algorithm = forming.options.algorithm;
+    spec_.algorithms = forming.algorithms;
     spec_.layout = forming.layout;
     spec_.tear = forming.options.tear_bytes;
     spec_.patience = forming.members->patience();

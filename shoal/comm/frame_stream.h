@@ -69,8 +69,6 @@ class FrameSender {
   virtual Flow flush() = 0;
   // Forgets the frames that have not begun.
   virtual void drop_unbegun() = 0;
-  // Whether more of the first frame can go now.
-  virtual bool can_go_on() = 0;
   // Before the thread sleeps on the descriptor until more can go: for what to poll, or nothing when
   // more can go at once.
   virtual short events_to_await() = 0;

@@ -54,8 +54,9 @@ enum class Algorithm : std::uint8_t {
   two_way_ring,
   tree,
   hierarchical,
-  // Of options only: hierarchical in groups whose ranks are on several hosts of which some has two
-  // or more, else two_shot.
+  // Of options only: what a table of measurements says (choices.h), else hierarchical in groups
+  // whose
+  // ranks are on several hosts of which some has two or more, else two_shot.
   automatic,
 };
 

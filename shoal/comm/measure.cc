@@ -9,7 +9,9 @@
 #include <numeric>
 
 #include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/choices.h"
 #include "shoal/comm/measure_board.h"
+#include "shoal/comm/measure_meeting.h"
 #include "shoal/comm/rank_processes.h"
 #include "shoal/comm/timed_calls.h"
 #include "shoal/core/cores.h"
@@ -55,25 +57,20 @@ void require_memory(const MeasureOptions& options, std::int64_t most_bytes) {
 // One rank of a measurement.
 class Measurement {
  public:
-  Measurement(const MeasureOptions& options, MeasureBoard& board, const Tell& tell)
-      : options_(options), board_(board), tell_(tell) {}
+  Measurement(const MeasureOptions& options, MeasureMeeting& meeting, const Tell& tell,
+              double seconds)
+      : options_(options), meeting_(meeting), tell_(tell), seconds_(seconds) {}
 
-  void run(World& world) {
-    rank_ = world.rank();
-    seconds_ = world.options().collective_seconds;
-    const std::vector<int> cores = allowed_cores();
-    if (options_.ranks <= static_cast<int>(cores.size())) pin_this_thread({cores[rank_]});
-    std::vector<int> all(static_cast<std::size_t>(options_.ranks));
-    std::iota(all.begin(), all.end(), 0);
-    const auto group = world.form_group("bench", all, deadline());
+  void run(Group& group) {
+    rank_ = group.rank();
     const std::vector<std::int64_t> sizes = measured_sizes(options_);
-    TimedCalls calls(*group, options_.operation, sizes.back(), options_.shared_buffers);
+    TimedCalls calls(group, options_.operation, sizes.back(), options_.shared_buffers);
     for (const std::int64_t bytes : sizes) {
       calls.take_size(bytes);
       measure_size(calls, bytes);
       verify(calls, bytes);
     }
-    group->barrier(deadline());
+    group.barrier(deadline());
   }
 
  private:
@@ -84,33 +81,24 @@ class Measurement {
     std::vector<double> slowest;
     repeat(calls, std::max(2, count / 4));  // to warm up
     for (int repetition = 0; repetition < options_.repetitions; ++repetition) {
-      repeat(calls, count);
-      board_.meet(rank_, deadline());
-      if (rank_ == 0) take_slowest(count, slowest);
-      board_.meet(rank_, deadline());
+      std::vector<double> taken = repeat(calls, count);
+      meeting_.take_largest(taken, deadline());
+      slowest.insert(slowest.end(), taken.begin(), taken.end());
     }
     if (rank_ == 0) result_ = summary_of(bytes, slowest, count);
   }
 
-  void repeat(TimedCalls& calls, int count) {
-    for (int i = 0; i < count; ++i) {
+  std::vector<double> repeat(TimedCalls& calls, int count) {
+    std::vector<double> taken(static_cast<std::size_t>(count));
+    for (double& seconds : taken) {
       calls.write_input();
       const Deadline limit = deadline();
-      board_.meet(rank_, limit);
+      meeting_.meet(limit);
       const auto start = Clock::now();
       calls.call(limit);
-      board_.seconds(rank_, i) = std::chrono::duration<double>(Clock::now() - start).count();
+      seconds = std::chrono::duration<double>(Clock::now() - start).count();
     }
-  }
-
-  void take_slowest(int count, std::vector<double>& slowest) {
-    for (int i = 0; i < count; ++i) {
-      double most = 0;
-      for (int rank = 0; rank < options_.ranks; ++rank) {
-        most = std::max(most, board_.seconds(rank, i));
-      }
-      slowest.push_back(most);
-    }
+    return taken;
   }
 
   void verify(TimedCalls& calls, std::int64_t bytes) {
@@ -122,17 +110,30 @@ class Measurement {
                               name_of(options_.operation), bytes, rank_));
     }
     // Nobody tells of a size before all have found it right.
-    board_.meet(rank_, deadline());
+    meeting_.meet(deadline());
     if (rank_ == 0) tell_(result_);
   }
 
   const MeasureOptions& options_;
-  MeasureBoard& board_;
+  MeasureMeeting& meeting_;
   const Tell& tell_;
+  const double seconds_;  // for one call
   int rank_ = 0;
-  double seconds_ = 0;
   Measured result_;  // on rank 0
 };
+
+// A rank of a world made for the measurement alone.
+void measure_on_board(const MeasureOptions& options, MeasureBoard& board, World& world,
+                      const Tell& tell) {
+  const std::vector<int> cores = allowed_cores();
+  if (options.ranks <= static_cast<int>(cores.size())) pin_this_thread({cores[world.rank()]});
+  std::vector<int> all(static_cast<std::size_t>(options.ranks));
+  std::iota(all.begin(), all.end(), 0);
+  const double seconds = world.options().collective_seconds;
+  const auto group = world.form_group("bench", all, Deadline::after_seconds(seconds));
+  BoardMeeting meeting(board, world.rank(), options.ranks);
+  Measurement(options, meeting, tell, seconds).run(*group);
+}
 
 void add_problems_of_sizes(const MeasureOptions& options, std::vector<std::string>& faults) {
   constexpr std::int64_t kMostBytes = std::int64_t{64} << 30;
@@ -155,10 +156,7 @@ std::vector<std::string> MeasureOptions::problems() const {
       std::end(kMeasuredOperations)) {
     faults.push_back(fmt::format("{} is not measured", name_of(operation)));
   }
-  const bool own_ways = algorithm == Algorithm::two_shot || algorithm == Algorithm::hierarchical ||
-                        operation == Operation::all_reduce ||
-                        (operation == Operation::reduce_scatter && algorithm == Algorithm::ring);
-  if (!own_ways) {
+  if (algorithm != Algorithm::automatic && !has_algorithm(operation, algorithm)) {
     faults.push_back(fmt::format("{} does not run {}: it is an algorithm of all_reduce{}",
                                  name_of(operation), name_of(algorithm),
                                  algorithm == Algorithm::ring ? " and reduce_scatter" : ""));
@@ -220,6 +218,7 @@ std::vector<Measured> measure(const MeasureOptions& options, const Tell& on_size
   CommOptions comm;
   comm.engine = options.engine;
   comm.algorithm = options.algorithm;
+  comm.choices = options.choices;
   comm.ranks_per_host = options.ranks_per_host;
   MeasureBoard board(options.ranks, options.ranks > static_cast<int>(allowed_cores().size()));
   std::vector<Measured> all;
@@ -230,7 +229,7 @@ std::vector<Measured> measure(const MeasureOptions& options, const Tell& on_size
   if (options.engine == Engine::memory) {
     run_ranks(options.ranks, comm, [&](World& world) {
       try {
-        Measurement(options, board, keep).run(world);
+        measure_on_board(options, board, world, keep);
       } catch (...) {
         board.stop();  // who meets is not in a call that the world could abort
         throw;
@@ -240,7 +239,23 @@ std::vector<Measured> measure(const MeasureOptions& options, const Tell& on_size
   }
   run_rank_processes(
       options.ranks, comm, board,
-      [&](World& world, const Tell& tell) { Measurement(options, board, tell).run(world); }, keep);
+      [&](World& world, const Tell& tell) { measure_on_board(options, board, world, tell); }, keep);
+  return all;
+}
+
+std::vector<Measured> measure_among(Group& group, Group& meeting, const MeasureOptions& options,
+                                    double collective_seconds, const Tell& on_size) {
+  MeasureOptions own = options;
+  own.ranks = group.size();
+  require_none(own.problems());
+  require_memory(own, measured_sizes(own).back());
+  std::vector<Measured> all;
+  GroupMeeting among(meeting);
+  const Tell keep = [&](const Measured& measured) {
+    all.push_back(measured);
+    on_size(measured);
+  };
+  Measurement(own, among, keep, collective_seconds).run(group);
   return all;
 }
 

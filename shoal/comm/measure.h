@@ -19,7 +19,8 @@ inline constexpr Operation kMeasuredOperations[] = {
 struct MeasureOptions {
   Engine engine = Engine::shm;                // memory: ranks are threads; else processes
   int ranks_per_host = 0;                     // as in CommOptions
-  Algorithm algorithm = Algorithm::two_shot;  // that the operation has; not automatic
+  Algorithm algorithm = Algorithm::two_shot;  // that the operation has
+  std::string choices;                        // as in CommOptions
   Operation operation = Operation::all_reduce;
   bool shared_buffers = false;  // from Group::allocate: over memory and shm
   int ranks = 2;
@@ -59,5 +60,12 @@ double bus_bandwidth(const Measured& measured, Operation operation, int ranks);
 // when a result is wrong.
 std::vector<Measured> measure(const MeasureOptions& options,
                               const std::function<void(const Measured&)>& on_size);
+
+// The same among the ranks of a group that exists, on whatever hosts: all of them call it, and rank
+// 0 gets the figures. They meet in another group of the same ranks. `engine` and `ranks` of the
+// options are the group's own.
+std::vector<Measured> measure_among(Group& group, Group& meeting, const MeasureOptions& options,
+                                    double collective_seconds,
+                                    const std::function<void(const Measured&)>& on_size);
 
 }  // namespace shoal

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "shoal/comm/machine_probe.h"
+#include "shoal/comm/test_worlds.h"
 #include "shoal/core/error.h"
 
 namespace shoal::test {
@@ -75,6 +76,25 @@ TEST(Measure, EveryOperationOfEveryEngine) {
       }
     }
   }
+}
+
+TEST(Measure, AmongTheRanksOfAGroupThatExists) {
+  const MeasureOptions options = of(Operation::all_gather, 2, 4096, 65536);
+  run_ranks(3, options_of(Engine::hierarchical, Algorithm::automatic, 3), [&](World& world) {
+    const auto group = world.form_group("bench", first_ranks(3), soon());
+    const auto meeting = world.form_group("meeting", first_ranks(3), soon());
+    int heard = 0;
+    const auto all = measure_among(*group, *meeting, options, 60, [&](const Measured& one) {
+      EXPECT_EQ(one.bytes % 12, 0) << "of three ranks, whatever the options say";
+      EXPECT_GT(one.median, 0);
+      ++heard;
+    });
+    EXPECT_EQ(heard, world.rank() == 0 ? 3 : 0);
+    EXPECT_EQ(all.size(), world.rank() == 0 ? 3U : 0U);
+    MeasureOptions wrong = options;
+    wrong.from_bytes = 0;
+    EXPECT_THROW(measure_among(*group, *meeting, wrong, 60, [](const Measured&) {}), InvalidInput);
+  });
 }
 
 TEST(Measure, AnErrorOfOneWhoListensEndsTheRanks) {

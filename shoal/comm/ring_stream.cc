@@ -42,7 +42,7 @@ short RingSender::events_to_await() { return ring().flag().expect(ring().awaited
 
 bool RingSender::await_room(Deadline deadline) {
   constexpr milliseconds kLookAround{10};
-  while (!can_go_on()) {
+  while (!ring().flag().reached(ring().awaited())) {
     if (deadline.passed() || has_hung_up(fd_)) return false;
     ring().flag().sleep(ring().awaited(),
                         std::clamp(deadline.left(), milliseconds(1), kLookAround));

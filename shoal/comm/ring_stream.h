@@ -16,7 +16,6 @@ class RingSender final : public FrameSender {
   bool empty() const override { return writer_.empty(); }
   Flow flush() override;
   void drop_unbegun() override { writer_.drop_unbegun(); }
-  bool can_go_on() override { return ring().flag().reached(ring().awaited()); }
   short events_to_await() override;
   bool await_room(Deadline deadline) override;
 

@@ -20,30 +20,53 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
 
 }  // namespace
 
-GroupSchedules::GroupSchedules(Algorithm algorithm, const NetworkLayout& layout, int rank, int size)
-    : algorithm_(algorithm), layout_(layout), rank_(rank), size_(size) {
-  if (algorithm == Algorithm::two_shot) return;
-  all_reduce = rank_schedule(schedule_of(algorithm, size, layout), rank);
-  if (algorithm != Algorithm::ring && algorithm != Algorithm::hierarchical) return;
-  reduce_scatter = rank_schedule(reduce_scatter_schedule_of(algorithm, size, layout), rank);
-  if (algorithm != Algorithm::hierarchical) return;
-  all_gather = rank_schedule(hierarchical_all_gather(size, layout.hosts), rank);
+// An algorithm that was asked for by name may not fit the layout: that is to be said at once.
+GroupSchedules::GroupSchedules(AlgorithmPolicy policy, const NetworkLayout& layout, int rank,
+                               int size)
+    : policy_(std::move(policy)),
+      layout_(layout),
+      rank_(rank),
+      size_(size),
+      hierarchical_(policy_.otherwise() == Algorithm::hierarchical) {
+  all_reduce(policy_.otherwise());
 }
 
-const RankSchedule& GroupSchedules::reduce_to(int root) {
-  const auto [found, is_new] = to_root_.try_emplace(root);
-  if (is_new) {
-    found->second = rank_schedule(reduce_schedule_of(algorithm_, size_, root, layout_), rank_);
-  }
+template <typename Make>
+const RankSchedule& GroupSchedules::kept(Operation operation, Algorithm algorithm, int root,
+                                         const Make& make) {
+  const auto [found, is_new] = kept_.try_emplace({operation, algorithm, root});
+  if (is_new) found->second = rank_schedule(make(), rank_);
   return found->second;
 }
 
-const RankSchedule& GroupSchedules::broadcast_from(int root) {
-  const auto [found, is_new] = from_root_.try_emplace(root);
-  if (is_new) {
-    found->second = rank_schedule(hierarchical_broadcast(size_, layout_.hosts, root), rank_);
-  }
-  return found->second;
+const RankSchedule* GroupSchedules::all_reduce(Algorithm algorithm) {
+  if (algorithm == Algorithm::two_shot) return nullptr;
+  return &kept(Operation::all_reduce, algorithm, 0,
+               [&] { return schedule_of(algorithm, size_, layout_); });
+}
+
+const RankSchedule* GroupSchedules::reduce_scatter(Algorithm algorithm) {
+  if (algorithm != Algorithm::ring && algorithm != Algorithm::hierarchical) return nullptr;
+  return &kept(Operation::reduce_scatter, algorithm, 0,
+               [&] { return reduce_scatter_schedule_of(algorithm, size_, layout_); });
+}
+
+const RankSchedule* GroupSchedules::all_gather(Algorithm algorithm) {
+  if (algorithm != Algorithm::hierarchical) return nullptr;
+  return &kept(Operation::all_gather, algorithm, 0,
+               [&] { return hierarchical_all_gather(size_, layout_.hosts); });
+}
+
+const RankSchedule* GroupSchedules::broadcast(Algorithm algorithm, int root) {
+  if (algorithm != Algorithm::hierarchical) return nullptr;
+  return &kept(Operation::broadcast, algorithm, root,
+               [&] { return hierarchical_broadcast(size_, layout_.hosts, root); });
+}
+
+const RankSchedule& GroupSchedules::reduce(int root) {
+  const Algorithm algorithm = policy_.otherwise();
+  return kept(Operation::reduce, algorithm, root,
+              [&] { return reduce_schedule_of(algorithm, size_, root, layout_); });
 }
 
 ScheduleRun::ScheduleRun(const RankSchedule& schedule, const Parts& parts, ReduceOp op,

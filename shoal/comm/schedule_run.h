@@ -9,9 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <tuple>
 #include <vector>
 
+#include "shoal/comm/choices.h"
 #include "shoal/comm/frame_run.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
@@ -29,27 +30,35 @@ struct ScheduleScratch {
   std::vector<std::byte> widened;
 };
 
-// What a group keeps for the algorithm that it was given. two_shot has none: engines have their own
-// way of doing it.
+// The schedules of one group's calls, each worked out when it is first asked for.
 class GroupSchedules {
  public:
-  GroupSchedules(Algorithm algorithm, const NetworkLayout& layout, int rank, int size);
-  // Worked out when first asked for.
-  const RankSchedule& reduce_to(int root);
-  const RankSchedule& broadcast_from(int root);  // of hierarchical
+  GroupSchedules(AlgorithmPolicy policy, const NetworkLayout& layout, int rank, int size);
+  Algorithm algorithm_of(Operation operation, std::size_t bytes) const {
+    return policy_.of(operation, bytes);
+  }
+  // Null for algorithms whose calls engines make in a way of their own, as of two_shot.
+  const RankSchedule* all_reduce(Algorithm algorithm);
+  const RankSchedule* reduce_scatter(Algorithm algorithm);
+  const RankSchedule* all_gather(Algorithm algorithm);
+  const RankSchedule* broadcast(Algorithm algorithm, int root);
+  const RankSchedule& reduce(int root);
+  const RankSchedule* barrier() {
+    return hierarchical_ ? all_reduce(policy_.otherwise()) : nullptr;
+  }
 
-  std::optional<RankSchedule> all_reduce;
-  std::optional<RankSchedule> reduce_scatter;  // where the algorithm has its own
-  std::optional<RankSchedule> all_gather;      // likewise
   ScheduleScratch scratch;
 
  private:
-  const Algorithm algorithm_;
+  template <typename Make>
+  const RankSchedule& kept(Operation operation, Algorithm algorithm, int root, const Make& make);
+
+  const AlgorithmPolicy policy_;
   const NetworkLayout layout_;
   const int rank_;
   const int size_;
-  std::map<int, RankSchedule> to_root_;
-  std::map<int, RankSchedule> from_root_;
+  const bool hierarchical_;  // where no table chooses
+  std::map<std::tuple<Operation, Algorithm, int>, RankSchedule> kept_;
 };
 
 // One thread at a time. Borrows everything.

@@ -16,7 +16,7 @@ SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> re
       arena_(std::make_shared<Arena>(spec_.region, spec_.rank)),
       wait_(spec_),
       messages_(spec_, wait_),
-      schedules_(spec_.algorithm, spec_.layout, spec_.rank, size_),
+      schedules_(spec_.algorithms, spec_.layout, spec_.rank, size_),
       frames_(spec_, wait_),
       sources_(size_),
       outputs_(size_),
@@ -70,15 +70,16 @@ void SharedGroup::await_step(const Round& round) {
 void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   const Parts parts(buffers);
   check_reduction(Operation::all_reduce, parts.type(), op);
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::all_reduce, parts.bytes());
   const Round round(*this, deadline,
                     {.operation = Operation::all_reduce,
                      .type = parts.type(),
                      .op = op,
-                     .algorithm = spec_.algorithm,
+                     .algorithm = algorithm,
                      .elements = parts.elements()});
   if (size_ == 1) return;
-  if (schedules_.all_reduce) {
-    ScheduleRun run(*schedules_.all_reduce, parts, op, schedules_.scratch);
+  if (const RankSchedule* const schedule = schedules_.all_reduce(algorithm)) {
+    ScheduleRun run(*schedule, parts, op, schedules_.scratch);
     run_frames(round, run);
   } else if (parts.bytes() <= RegionShape::kSmallBytes) {
     std::byte* const direct = buffers.size() == 1 ? buffers[0].data : nullptr;
@@ -92,11 +93,12 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
 
 void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
   check_reduce_scatter(in, out, op, size_);
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::reduce_scatter, in.bytes());
   const Round round(*this, deadline,
                     {.operation = Operation::reduce_scatter,
                      .type = in.type,
                      .op = op,
-                     .algorithm = spec_.algorithm,
+                     .algorithm = algorithm,
                      .elements = in.elements});
   if (size_ == 1) {
     if (out.bytes() != 0) std::memmove(out.data, in.data, out.bytes());
@@ -104,8 +106,8 @@ void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadli
   }
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
-  if (schedules_.reduce_scatter) {
-    ScheduleRun run(*schedules_.reduce_scatter, input, output, op, schedules_.scratch);
+  if (const RankSchedule* const schedule = schedules_.reduce_scatter(algorithm)) {
+    ScheduleRun run(*schedule, input, output, op, schedules_.scratch);
     run_frames(round, run);
   } else if (in.bytes() <= RegionShape::kSmallBytes) {
     reduce_small(round, input, out.data);
@@ -151,7 +153,7 @@ void SharedGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Dead
   }
   const Parts input(in);
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
-  ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
+  ScheduleRun run(schedules_.reduce(root), input, output, op, schedules_.scratch);
   run_frames(round, run);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/choices.h"
 #include "shoal/comm/failure.h"
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
@@ -22,7 +23,7 @@ struct SharedGroupSpec {
   int rank = 0;
   std::shared_ptr<Region> region;  // shared: by all ranks when they are threads
   Patience patience;
-  Algorithm algorithm = Algorithm::two_shot;
+  AlgorithmPolicy algorithms;
   NetworkLayout layout;
   // The ranks of the group whose processes have ended. Any thread; called rarely.
   std::function<std::vector<int>()> dead = [] { return std::vector<int>{}; };

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "shoal/comm/choices.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/members.h"
 #include "shoal/comm/topology.h"
@@ -36,7 +37,7 @@ class StoreWorld final : public World {
  private:
   void claim_name(const std::string& name);
   Engine engine_for(const std::vector<int>& ranks) const;
-  Algorithm algorithm_for(const std::vector<int>& ranks) const;
+  AlgorithmPolicy algorithms_for(const std::vector<int>& ranks, Engine engine) const;
   bool some_share_a_host(const std::vector<int>& ranks) const;
   NetworkLayout layout_of(const std::vector<int>& ranks) const;
 
@@ -44,6 +45,7 @@ class StoreWorld final : public World {
   const Membership me_;
   const CommOptions options_;
   const std::optional<Topology> topology_;  // of all ranks of the world
+  const ChoiceTable choices_;
   // Shared with the groups, which may outlive the world.
   const std::shared_ptr<Members> members_;
   const std::shared_ptr<GroupRegistry> registry_;

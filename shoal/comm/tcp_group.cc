@@ -22,7 +22,7 @@ TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
       standing_(spec_),
       messages_(standing_),
       links_(standing_, messages_),
-      schedules_(spec_.algorithm, spec_.layout, spec_.rank, spec_.size),
+      schedules_(spec_.algorithms, spec_.layout, spec_.rank, spec_.size),
       nobody_(meeting_of(spec_.rank, spec_.size, false)),
       everybody_(meeting_of(spec_.rank, spec_.size, true)),
       registered_(std::move(registry), *this) {}
@@ -71,17 +71,18 @@ void TcpGroup::meet(TcpRound& round) {
 void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   const Parts parts(buffers);
   check_reduction(Operation::all_reduce, parts.type(), op);
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::all_reduce, parts.bytes());
   TcpRound round = this->round({.operation = Operation::all_reduce,
                                 .type = parts.type(),
                                 .op = op,
-                                .algorithm = spec_.algorithm,
+                                .algorithm = algorithm,
                                 .elements = parts.elements()},
                                deadline);
   if (spec_.size == 1) return;
   const auto elements = static_cast<std::int64_t>(parts.elements());
-  if (schedules_.all_reduce) {
-    ScheduleRun run(*schedules_.all_reduce, parts, op, schedules_.scratch);
-    run_schedule(round, run);
+  if (const RankSchedule* const schedule = schedules_.all_reduce(algorithm)) {
+    ScheduleRun run(*schedule, parts, op, schedules_.scratch);
+    run_schedule(round, run, algorithm);
   } else if (parts.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     std::vector<std::byte> sum(parts.bytes());
     reduce_small(round, parts, sum.data());
@@ -106,10 +107,11 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
 
 void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
   check_reduce_scatter(in, out, op, spec_.size);
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::reduce_scatter, in.bytes());
   TcpRound round = this->round({.operation = Operation::reduce_scatter,
                                 .type = in.type,
                                 .op = op,
-                                .algorithm = spec_.algorithm,
+                                .algorithm = algorithm,
                                 .elements = in.elements},
                                deadline);
   if (spec_.size == 1) {
@@ -118,9 +120,9 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   }
   const Parts input(in);
   const Parts output(std::span<const Buffer>(&out, 1));
-  if (schedules_.reduce_scatter) {
-    ScheduleRun run(*schedules_.reduce_scatter, input, output, op, schedules_.scratch);
-    run_schedule(round, run);
+  if (const RankSchedule* const schedule = schedules_.reduce_scatter(algorithm)) {
+    ScheduleRun run(*schedule, input, output, op, schedules_.scratch);
+    run_schedule(round, run, algorithm);
   } else if (in.bytes() * static_cast<std::size_t>(spec_.size - 1) <= kSmallBytes) {
     reduce_small(round, input, out.data);
   } else {
@@ -159,7 +161,7 @@ void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadlin
   }
   const Parts input(in);
   const Parts output(spec_.rank == root ? out : Buffer{nullptr, 0, in.type});
-  ScheduleRun run(schedules_.reduce_to(root), input, output, op, schedules_.scratch);
+  ScheduleRun run(schedules_.reduce(root), input, output, op, schedules_.scratch);
   run_frames(round, run, everybody_);
 }
 
@@ -197,8 +199,8 @@ void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
 
 // The hierarchical ones begin with frames to all of the own host, and each of those answers for its
 // host to the others': no call goes unseen.
-void TcpGroup::run_schedule(TcpRound& round, FrameRun& run) {
-  run_frames(round, run, is_hierarchical() ? nobody_ : everybody_);
+void TcpGroup::run_schedule(TcpRound& round, FrameRun& run, Algorithm algorithm) {
+  run_frames(round, run, algorithm == Algorithm::hierarchical ? nobody_ : everybody_);
 }
 
 void TcpGroup::hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
@@ -232,10 +234,11 @@ void TcpGroup::reduce_small(TcpRound& round, const Parts& in, std::byte* out) {
 void TcpGroup::barrier(Deadline deadline) {
   TcpRound round = this->round({.operation = Operation::barrier}, deadline);
   if (spec_.size == 1) return;
-  if (!is_hierarchical()) return meet(round);
+  const RankSchedule* const schedule = schedules_.barrier();
+  if (schedule == nullptr) return meet(round);
   const Parts nothing(ConstBuffer{});
-  ScheduleRun run(*schedules_.all_reduce, nothing, ReduceOp::max, schedules_.scratch);
-  run_schedule(round, run);
+  ScheduleRun run(*schedule, nothing, ReduceOp::max, schedules_.scratch);
+  run_schedule(round, run, Algorithm::hierarchical);
 }
 
 void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
@@ -247,7 +250,8 @@ void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
                                 .elements = data.elements},
                                deadline);
   if (spec_.size == 1) return;
-  if (is_hierarchical()) {
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::broadcast, data.bytes());
+  if (const RankSchedule* const schedule = schedules_.broadcast(algorithm, root)) {
     // The root hears from all, so that their calls are compared.
     Meeting meeting = nobody_;
     if (spec_.rank == root) {
@@ -255,7 +259,7 @@ void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
     } else {
       meeting.tells[root] = true;
     }
-    return hand_out(round, schedules_.broadcast_from(root), parts, meeting);
+    return hand_out(round, *schedule, parts, meeting);
   }
   const auto whole = [&](int) { return Range{0, static_cast<std::int64_t>(data.elements)}; };
   SegmentExchange exchange(links_, round, spec_.rank, spec_.size,
@@ -274,7 +278,10 @@ void TcpGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
   if (bytes != 0 && own != in.data) std::memmove(own, in.data, bytes);
   if (spec_.size == 1) return;
-  if (schedules_.all_gather) return hand_out(round, *schedules_.all_gather, parts, nobody_);
+  const Algorithm algorithm = schedules_.algorithm_of(Operation::all_gather, out.bytes());
+  if (const RankSchedule* const schedule = schedules_.all_gather(algorithm)) {
+    return hand_out(round, *schedule, parts, nobody_);
+  }
   const auto piece = static_cast<std::int64_t>(in.elements);
   const auto slice = [piece](int rank) { return Range{rank * piece, (rank + 1) * piece}; };
   std::vector<int> everybody;

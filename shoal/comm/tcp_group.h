@@ -55,11 +55,10 @@ class TcpGroup final : public Group {
   void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
   void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
   void run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting);
-  void run_schedule(TcpRound& round, FrameRun& run);
+  void run_schedule(TcpRound& round, FrameRun& run, Algorithm algorithm);
   // A schedule that sums nothing.
   void hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
                 const Meeting& meeting);
-  bool is_hierarchical() const { return spec_.algorithm == Algorithm::hierarchical; }
 
   const TcpGroupSpec spec_;
   TcpStanding standing_;

@@ -326,8 +326,9 @@ void TcpMessages::wait(Message& message) {
   FrameSender& out = *outgoing_[message.peer].out;
   FrameReceiver& in = *incoming_[message.peer].in;
   SocketPatience patience(standing_.spec().patience);
-  while (patience.try_again()) {
-    if (message.sends() ? out.can_go_on() : in.can_go_on()) return;
+  // Bells are for those who sleep: before that, a receiver looks by itself.
+  while (!message.sends() && patience.try_again()) {
+    if (in.can_go_on()) return;
   }
   std::vector<pollfd> entries;
   if (!watch_others(entries, message)) return;
@@ -335,8 +336,14 @@ void TcpMessages::wait(Message& message) {
   if (events == 0) return;
   entries.push_back({outgoing_[message.peer].fd, events, 0});
   entries.push_back({standing_.wake_fd(), POLLIN, 0});
-  const int ready = poll(entries.data(), entries.size(),
-                         standing_.longest_sleep(message.deadline, message.tells));
+  int ready = 0;
+  do {
+    ready = poll(entries.data(), entries.size(), 0);
+  } while (ready == 0 && message.sends() && patience.try_again());
+  if (ready == 0) {
+    ready = poll(entries.data(), entries.size(),
+                 standing_.longest_sleep(message.deadline, message.tells));
+  }
   look_at_descriptors(entries, message);
   const bool someone_else = std::any_of(entries.begin(), entries.end(), [](const pollfd& entry) {
     return (entry.revents & POLLRDHUP) != 0;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shoal/comm/choices.h"
 #include "shoal/comm/failure.h"
 #include "shoal/comm/flag.h"
 #include "shoal/comm/region.h"
@@ -27,7 +28,7 @@ struct TcpGroupSpec {
   int size = 1;
   TcpWires wires;
   Patience patience;
-  Algorithm algorithm = Algorithm::two_shot;
+  AlgorithmPolicy algorithms;
   NetworkLayout layout;
   TearBytes tear;
   // The ranks of the group whose processes on this host have ended. Any thread; called rarely.

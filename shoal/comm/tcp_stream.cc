@@ -98,8 +98,6 @@ Flow SocketSender::flush() {
   return flow;
 }
 
-bool SocketSender::can_go_on() { return is_ready(fd_, POLLOUT); }
-
 short SocketSender::events_to_await() { return POLLOUT; }
 
 bool SocketSender::await_room(Deadline deadline) {

@@ -20,7 +20,6 @@ class SocketSender final : public FrameSender {
   bool empty() const override { return frames_.empty(); }
   Flow flush() override;
   void drop_unbegun() override;
-  bool can_go_on() override;
   short events_to_await() override;
   bool await_room(Deadline deadline) override;
 

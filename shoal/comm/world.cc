@@ -40,6 +40,7 @@ StoreWorld::StoreWorld(std::shared_ptr<Store> store, Membership me, const CommOp
       me_(me),
       options_(options),
       topology_(topology_for(options, me.size)),
+      choices_(options.choices.empty() ? ChoiceTable::shipped() : read_choices(options.choices)),
       members_(std::make_shared<Members>(store_, me, options, deadline)),
       registry_(std::make_shared<GroupRegistry>()) {}
 
@@ -95,10 +96,11 @@ bool StoreWorld::some_share_a_host(const std::vector<int>& ranks) const {
   return hosts.size() < ranks.size();
 }
 
-Algorithm StoreWorld::algorithm_for(const std::vector<int>& ranks) const {
+AlgorithmPolicy StoreWorld::algorithms_for(const std::vector<int>& ranks, Engine engine) const {
   if (options_.algorithm != Algorithm::automatic) return options_.algorithm;
   const bool hierarchical = !members_->on_one_host(ranks) && some_share_a_host(ranks);
-  return hierarchical ? Algorithm::hierarchical : Algorithm::two_shot;
+  return {choices_, engine, static_cast<int>(ranks.size()),
+          hierarchical ? Algorithm::hierarchical : Algorithm::two_shot};
 }
 
 NetworkLayout StoreWorld::layout_of(const std::vector<int>& ranks) const {
@@ -126,15 +128,21 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   const Engine engine = engine_for(ranks);
   const std::shared_ptr<Store> store = with_prefix(store_, "group/" + name + "/");
   const int rank = static_cast<int>(own - ranks.begin());
-  Forming forming{name, ranks, rank, store, members_, registry_, options_, layout_of(ranks)};
-  forming.options.algorithm = algorithm_for(ranks);
+  const Forming forming{.name = name,
+                        .ranks = ranks,
+                        .rank = rank,
+                        .store = store,
+                        .members = members_,
+                        .registry = registry_,
+                        .options = options_,
+                        .algorithms = algorithms_for(ranks, engine),
+                        .layout = layout_of(ranks)};
   const bool two_networks = !options_.second_interface_address.empty() &&
                             (engine == Engine::tcp || engine == Engine::hierarchical);
   // What all have to agree on: the list, and what follows from options.
-  std::string terms =
-      list + "\n" +
-      fmt::format("over {} by {} on the hosts of ranks {}\n", name_of(engine),
-                  name_of(forming.options.algorithm), fmt::join(forming.layout.hosts, ", "));
+  std::string terms = list + "\n" +
+                      fmt::format("over {} by {} on the hosts of ranks {}\n", name_of(engine),
+                                  forming.algorithms.text(), fmt::join(forming.layout.hosts, ", "));
   if (forming.layout.links) terms += forming.layout.links->text();
   if (two_networks) terms += "and a second network\n";
   const auto forms = forms_group(forming, engine, two_networks);
@@ -156,7 +164,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   if (own_way != their_way) {
     throw InvalidInput(fmt::format(
         "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
-        "comm.algorithm and comm.ranks_per_host",
+        "comm.algorithm, comm.choices and comm.ranks_per_host",
         me_.rank, name, own_way.substr(list.size() + 1), their_way.substr(list.size() + 1)));
   }
   if (agreed != terms) {

@@ -35,8 +35,9 @@ struct TearBytes {
 struct CommOptions {
   Engine engine = Engine::automatic;
   Algorithm algorithm = Algorithm::automatic;
-  std::string topology;             // file with the links of the world's ranks; empty: all alike
-  double join_seconds = 60;         // to wait for all workers at the start
+  std::string choices;       // file for Algorithm::automatic (choices.h); empty: the shipped table
+  std::string topology;      // file with the links of the world's ranks; empty: all alike
+  double join_seconds = 60;  // to wait for all workers at the start
   double collective_seconds = 300;  // for one collective or receive
   double death_seconds = 1;         // within which a dead worker is noticed
   std::string

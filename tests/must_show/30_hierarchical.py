@@ -7,7 +7,7 @@ Two ranks in a row count as a host; both engines then run over the same loopback
 import json
 import re
 
-from support import TEMPORARY, check, comm_tests, finished, shoal
+from support import SHOAL, TEMPORARY, check, comm_tests, finished, shoal
 
 print(shoal("comm", "plan", "--algorithm", "hierarchical", "-n", 4).stdout)
 
@@ -30,6 +30,14 @@ for algorithm in ("ring", "hierarchical"):
     check(sent == planned(algorithm, elements), f"{algorithm}: {sent} bytes went between the hosts")
 share = counted["hierarchical", 4][1] / counted["ring", 4][1]
 check(share <= 0.67, f"that is {share:.3f} of the ring's")
+
+
+table = shoal("run", "-n", 4, "--plain-rank0", "--", SHOAL, "comm", "bench", "--ranks-per-host", 2,
+              "--from", 4096, "--to", 65536).stdout
+print(table)
+check("4 workers of a job over hierarchical" in table and len(re.findall("^ +[0-9]+ KiB ", table, re.M)) == 3,
+      "a job's workers find out by themselves that they are on two hosts, and are measured")
+shoal("run", "-n", 2, "--", SHOAL, "comm", "bench", "-n", 3, expect=2)
 
 
 def timed(engine, algorithm):
