@@ -202,16 +202,46 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
   return bench;
 }
 
+// shoal comm ...
+class CommCommands {
+ public:
+  explicit CommCommands(CLI::App& app)
+      : comm_(*app.add_subcommand("comm", "Look at how workers exchange data")),
+        plan_app_(add_comm_plan(comm_, plan_)),
+        test_app_(add_comm_test(comm_, test_)),
+        bench_app_(add_comm_bench(comm_, bench_)),
+        tune_app_(add_comm_tune(comm_, tune_)),
+        engines_app_(add_comm_engines(comm_, engines_)) {
+    comm_.require_subcommand(1);
+  }
+  bool parsed() const { return comm_.parsed(); }
+  int run() const {
+    if (test_app_.parsed()) return comm_test_command(test_);
+    if (bench_app_.parsed()) return comm_bench_command(bench_);
+    if (tune_app_.parsed()) return comm_tune_command(tune_);
+    if (engines_app_.parsed()) return comm_engines_command(engines_);
+    return comm_plan_command(plan_);
+  }
+
+ private:
+  CLI::App& comm_;
+  CommPlanArguments plan_;
+  CommTestArguments test_;
+  CommBenchArguments bench_;
+  CommTuneArguments tune_;
+  CommEnginesArguments engines_;
+  CLI::App& plan_app_;
+  CLI::App& test_app_;
+  CLI::App& bench_app_;
+  CLI::App& tune_app_;
+  CLI::App& engines_app_;
+};
+
 // The launcher's options are not workers' business: they are taken out of the command line.
 int run_subcommand(std::vector<std::string> words) {
   TrainArguments train;
   PlanArguments plan;
   EvaluateArguments evaluate;
-  CommPlanArguments comm_plan;
-  CommTestArguments comm_test;
-  CommEnginesArguments comm_engines;
-  CommBenchArguments comm_bench;
-  CommTuneArguments comm_tune;
   std::string a, b;
   bool markdown = false;
 
@@ -227,13 +257,7 @@ int run_subcommand(std::vector<std::string> words) {
   CLI::App& diff_app = *checkpoint_app.add_subcommand("diff", "Largest difference of each tensor");
   diff_app.add_option("A", a, "Folder of a checkpoint")->required()->type_name("");
   diff_app.add_option("B", b, "Folder of another")->required()->type_name("");
-  CLI::App& comm_app = *app.add_subcommand("comm", "Look at how workers exchange data");
-  comm_app.require_subcommand(1);
-  CLI::App& comm_plan_app = add_comm_plan(comm_app, comm_plan);
-  CLI::App& comm_test_app = add_comm_test(comm_app, comm_test);
-  CLI::App& comm_bench_app = add_comm_bench(comm_app, comm_bench);
-  CLI::App& comm_tune_app = add_comm_tune(comm_app, comm_tune);
-  CLI::App& comm_engines_app = add_comm_engines(comm_app, comm_engines);
+  const CommCommands comm(app);
   CLI::App& options_app = *app.add_subcommand("options", "Every key of a job file");
   options_app.add_flag("--markdown", markdown, "As a page of the documentation");
 
@@ -258,11 +282,7 @@ int run_subcommand(std::vector<std::string> words) {
   if (plan_app.parsed()) return plan_command(plan);
   if (evaluate_app.parsed()) return evaluate_command(evaluate);
   if (diff_app.parsed()) return checkpoint_diff_command(a, b);
-  if (comm_test_app.parsed()) return comm_test_command(comm_test);
-  if (comm_bench_app.parsed()) return comm_bench_command(comm_bench);
-  if (comm_tune_app.parsed()) return comm_tune_command(comm_tune);
-  if (comm_engines_app.parsed()) return comm_engines_command(comm_engines);
-  if (comm_plan_app.parsed()) return comm_plan_command(comm_plan);
+  if (comm.parsed()) return comm.run();
   return options_command(markdown);
 }
 

@@ -32,6 +32,32 @@ std::unique_ptr<FormsGroup> forms_group(const Forming& forming, Engine engine, b
   return hierarchical ? forms_hierarchical_group(forming) : forms_tcp_group(forming);
 }
 
+// Terms: the list of ranks, a line; engine, algorithms and hosts, a line; what else options say.
+void check_agreement(int rank, const std::string& group, const std::string& terms,
+                     const std::string& agreed) {
+  const std::string list = terms.substr(0, terms.find('\n'));
+  const std::string their_list = agreed.substr(0, agreed.find('\n'));
+  if (their_list != list) {
+    throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
+                                   rank, group, list, their_list));
+  }
+  const std::size_t begin = list.size() + 1;
+  const std::string way = terms.substr(begin, terms.find('\n', begin) - begin);
+  const std::string their_way = agreed.substr(begin, agreed.find('\n', begin) - begin);
+  if (way != their_way) {
+    throw InvalidInput(fmt::format(
+        "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
+        "comm.algorithm, comm.choices and comm.ranks_per_host",
+        rank, group, way, their_way));
+  }
+  if (agreed != terms) {
+    throw InvalidInput(fmt::format(
+        "rank {} has another comm.topology than another rank of group {}, or only one of them a "
+        "comm.second_interface_address; start all workers with the same options",
+        rank, group));
+  }
+}
+
 }  // namespace
 
 StoreWorld::StoreWorld(std::shared_ptr<Store> store, Membership me, const CommOptions& options,
@@ -154,25 +180,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
   const std::string agreed = members_->await(
       {"group/" + name + "/ranks", "group/" + name + "/offer/", "forming group " + name}, ranks,
       deadline);
-  const std::string theirs = agreed.substr(0, agreed.find('\n'));
-  if (theirs != list) {
-    throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
-                                   me_.rank, name, list, theirs));
-  }
-  const std::string own_way = terms.substr(0, terms.find('\n', list.size() + 1));
-  const std::string their_way = agreed.substr(0, agreed.find('\n', list.size() + 1));
-  if (own_way != their_way) {
-    throw InvalidInput(fmt::format(
-        "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
-        "comm.algorithm, comm.choices and comm.ranks_per_host",
-        me_.rank, name, own_way.substr(list.size() + 1), their_way.substr(list.size() + 1)));
-  }
-  if (agreed != terms) {
-    throw InvalidInput(fmt::format(
-        "rank {} has another comm.topology than another rank of group {}, or only one of them a "
-        "comm.second_interface_address; start all workers with the same options",
-        me_.rank, name));
-  }
+  check_agreement(me_.rank, name, terms, agreed);
   return forms->finish(deadline);
 }
 
