@@ -77,7 +77,7 @@ class Link:
             for name in (device, "lo"):
                 run(*inside(host, "ip", "link", "set", name, "up"))
             run(*inside(host, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate",
-                        f"{self.mbit}mbit", "burst", "128k", "latency", "20ms"))
+                        f"{self.mbit}mbit", "burst", "32k", "latency", "20ms"))
 
     def __exit__(self, *_):
         for host in HOSTS:

@@ -131,6 +131,11 @@ class TcpGroupForms final : public FormsGroup {
 
   void keep(int peer, int channel, Socket socket) {
     tune_for_data(socket);
+    const Members& members = *forming_.members;
+    if (members.of(forming_.ranks[peer]).machine ==
+        members.of(forming_.ranks[forming_.rank]).machine) {
+      tune_for_loopback(socket);
+    }
     const int send_buffer = spec_.tear.socket_buffer_bytes;
     if (send_buffer > 0) set_send_buffer(socket, send_buffer);
     place_of(peer, channel) = std::move(socket);

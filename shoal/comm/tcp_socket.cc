@@ -112,6 +112,9 @@ std::string address_of(const Socket& socket) {
 void tune_for_data(const Socket& socket) {
   const int on = 1;
   setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void tune_for_loopback(const Socket& socket) {
   constexpr char kCubic[] = "cubic";
   setsockopt(socket.fd(), IPPROTO_TCP, TCP_CONGESTION, kCubic, sizeof kCubic - 1);
   const int bytes = 1 << 20;

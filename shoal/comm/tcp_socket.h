@@ -22,10 +22,12 @@ Socket accept_tcp(const Socket& listener);
 int port_of(const Socket& socket);
 std::string address_of(const Socket& socket);  // our end, as text
 
-// For connections that carry data: no waiting for more to send, the congestion control that is
-// fastest on near links where the kernel lets us choose, buffers of 1 MiB (auto-tuned ones grow
-// beyond the caches).
+// For connections that carry data: no waiting for more to send. Between machines the rest is as the
+// system has it: buffers that grow with what is under way, and its congestion control.
 void tune_for_data(const Socket& socket);
+// For connections inside a machine: the congestion control that is fastest there where the kernel
+// lets us choose, and buffers of 1 MiB, because auto-tuned ones grow beyond the caches.
+void tune_for_loopback(const Socket& socket);
 // A small one makes the kernel take few bytes at a time: for tests.
 void set_send_buffer(const Socket& socket, int bytes);
 
