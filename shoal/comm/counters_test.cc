@@ -84,16 +84,22 @@ TEST_P(Counters, CountWhatTheScheduleMoves) {
   }
 }
 
+std::string name_of_counters_case(const testing::TestParamInfo<Counters::ParamType>& info) {
+  return fmt::format("{}_{}_{}", name_of(std::get<0>(info.param)), name_of(std::get<1>(info.param)),
+                     std::get<2>(info.param));
+}
+
 INSTANTIATE_TEST_SUITE_P(Worlds, Counters,
-                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp,
-                                                          Engine::hierarchical),
+                         testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp),
                                           testing::ValuesIn(kAlgorithms),
                                           testing::Values(2, 3, 4, 5, 8)),
-                         [](const auto& info) {
-                           return fmt::format("{}_{}_{}", name_of(std::get<0>(info.param)),
-                                              name_of(std::get<1>(info.param)),
-                                              std::get<2>(info.param));
-                         });
+                         name_of_counters_case);
+INSTANTIATE_TEST_SUITE_P(Hosts, Counters,
+                         testing::Combine(testing::Values(Engine::hierarchical),
+                                          testing::Values(Algorithm::two_shot, Algorithm::ring,
+                                                          Algorithm::hierarchical),
+                                          testing::Values(2, 3, 4, 5, 8)),
+                         name_of_counters_case);
 
 }  // namespace
 }  // namespace shoal::test

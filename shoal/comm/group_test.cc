@@ -437,16 +437,26 @@ std::string name_of_case(const testing::TestParamInfo<EverySchedule::ParamType>&
          std::to_string(std::get<2>(info.param));
 }
 
-const auto kEngines =
-    testing::Values(Engine::memory, Engine::shm, Engine::tcp, Engine::hierarchical);
-const auto kMain = testing::Values(Algorithm::two_shot, Algorithm::ring, Algorithm::hierarchical);
+const auto kEngines = testing::Values(Engine::memory, Engine::shm, Engine::tcp);
+const auto kMain = testing::Values(Algorithm::two_shot, Algorithm::ring);
+const auto kSizes = testing::Values(1, 2, 3, 4, 7);
 
-INSTANTIATE_TEST_SUITE_P(Worlds, EveryEngine,
-                         testing::Combine(kEngines, kMain, testing::Values(1, 2, 3, 4, 7)),
+INSTANTIATE_TEST_SUITE_P(Worlds, EveryEngine, testing::Combine(kEngines, kMain, kSizes),
                          name_of_case);
-INSTANTIATE_TEST_SUITE_P(Worlds, EverySchedule,
-                         testing::Combine(kEngines, kMain, testing::Values(1, 2, 3, 4, 7)),
+INSTANTIATE_TEST_SUITE_P(Worlds, EverySchedule, testing::Combine(kEngines, kMain, kSizes),
                          name_of_case);
+// On two hosts.
+INSTANTIATE_TEST_SUITE_P(Hosts, EveryEngine,
+                         testing::Combine(testing::Values(Engine::hierarchical),
+                                          testing::Values(Algorithm::two_shot,
+                                                          Algorithm::hierarchical),
+                                          testing::Values(2, 3, 7)),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(
+    Hosts, EverySchedule,
+    testing::Combine(testing::Values(Engine::memory, Engine::tcp, Engine::hierarchical),
+                     testing::Values(Algorithm::hierarchical), testing::Values(2, 3, 4, 7)),
+    name_of_case);
 // Powers of two and others, even and odd.
 INSTANTIATE_TEST_SUITE_P(
     Others, EverySchedule,
