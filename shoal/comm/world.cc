@@ -125,8 +125,10 @@ bool StoreWorld::some_share_a_host(const std::vector<int>& ranks) const {
 AlgorithmPolicy StoreWorld::algorithms_for(const std::vector<int>& ranks, Engine engine) const {
   if (options_.algorithm != Algorithm::automatic) return options_.algorithm;
   const bool hierarchical = !members_->on_one_host(ranks) && some_share_a_host(ranks);
-  return {choices_, engine, static_cast<int>(ranks.size()),
-          hierarchical ? Algorithm::hierarchical : Algorithm::two_shot};
+  const Algorithm usual = hierarchical ? Algorithm::hierarchical : Algorithm::two_shot;
+  // Two networks share a vector by what each takes for a size: one algorithm for all sizes.
+  if (!options_.second_interface_address.empty()) return usual;
+  return {choices_, engine, static_cast<int>(ranks.size()), usual};
 }
 
 NetworkLayout StoreWorld::layout_of(const std::vector<int>& ranks) const {
