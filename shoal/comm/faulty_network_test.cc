@@ -156,7 +156,9 @@ class FaultyNetwork::Wires {
           connect_tcp("127.0.0.1", door.port, Deadline::after(std::chrono::seconds(2)), why);
       if (!server) continue;
       tune_for_data(client);
+      tune_for_loopback(client);
       tune_for_data(server);
+      tune_for_loopback(server);
       wires_.emplace_back(std::move(client), std::move(server), door.rank);
     }
   }
