@@ -206,6 +206,7 @@ TEST(HybridGroups, BothChannelsEndTogether) {
       ranks.emplace_back([&, rank] {
         CommOptions options;
         options.engine = Engine::tcp;
+        options.algorithm = Algorithm::two_shot;
         std::array<std::unique_ptr<World>, 2> worlds;
         std::array<std::unique_ptr<Group>, 2> channels;
         for (int channel = 0; channel < 2; ++channel) {
