@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 
 #include "shoal/cli/comm_chart.h"
@@ -185,15 +184,11 @@ void bench_in_job(const CommBenchArguments& arguments, MeasureOptions options,
   }
   options.ranks = place.size;
   options.ranks_per_host = arguments.ranks_per_host.value_or(0);
-  CommOptions comm;
-  comm.engine = arguments.engine.empty() ? Engine::automatic : options.engine;
-  comm.algorithm = options.algorithm;
-  comm.choices = options.choices;
-  comm.ranks_per_host = options.ranks_per_host;
+  CommOptions comm = options.comm();
+  if (arguments.engine.empty()) comm.engine = Engine::automatic;
   const LaunchedWorld launched = join_launched_world(place, comm, connect_torch_store);
   World& world = *launched.world;
-  std::vector<int> all(static_cast<std::size_t>(world.size()));
-  std::iota(all.begin(), all.end(), 0);
+  const std::vector<int> all = all_ranks(world.size());
   const Deadline deadline = Deadline::after_seconds(comm.join_seconds);
   const auto group = world.form_group("bench", all, deadline);
   const auto meeting = world.form_group("bench meeting", all, deadline);

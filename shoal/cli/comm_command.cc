@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -144,10 +143,8 @@ std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_
   std::mutex mutex;
   TrialReport all;
   run_ranks(ranks, options, [&](World& world) {
-    std::vector<int> members(static_cast<std::size_t>(ranks));
-    std::iota(members.begin(), members.end(), 0);
     const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
-    const auto group = world.form_group("test", members, deadline);
+    const auto group = world.form_group("test", all_ranks(ranks), deadline);
     const TrialReport own = try_group(*group, algorithm, world.hosts(), options.collective_seconds);
     const std::lock_guard lock(mutex);
     all.results += own.results;

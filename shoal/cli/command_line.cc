@@ -105,6 +105,13 @@ void add_ranks_per_host(CLI::App& app, std::optional<int>& ranks_per_host) {
       ->option_text("N (half of the ranks)");
 }
 
+template <typename Arguments>
+void add_sizes(CLI::App& app, Arguments& arguments, const char* to) {
+  app.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
+      ->option_text("BYTES (4)");
+  app.add_option("--to", arguments.to, "Largest size")->option_text(to);
+}
+
 CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
   CLI::App& plan = *comm.add_subcommand(
       "plan", "Print who sends what to whom in an all-reduce, and count the bytes");
@@ -151,9 +158,7 @@ CLI::App& add_comm_tune(CLI::App& comm, CommTuneArguments& arguments) {
   tune.add_option("--operation", arguments.operation,
                   "all_reduce, reduce_scatter, all_gather or broadcast")
       ->option_text("NAME (all)");
-  tune.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
-      ->option_text("BYTES (4)");
-  tune.add_option("--to", arguments.to, "Largest size")->option_text("BYTES (16777216)");
+  add_sizes(tune, arguments, "BYTES (16777216)");
   tune.add_option("--rounds", arguments.rounds, "Of all algorithms, one after another")
       ->option_text("N (3)");
   add_file(tune, "--output", arguments.output,
@@ -187,9 +192,7 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
       .add_option("--buffers", arguments.buffers,
                   "ordinary, or shared: in memory that all ranks can reach")
       ->option_text("NAME (ordinary)");
-  bench.add_option("--from", arguments.from, "Smallest size; each is four times the one before")
-      ->option_text("BYTES (4)");
-  bench.add_option("--to", arguments.to, "Largest size")->option_text("BYTES (268435456)");
+  add_sizes(bench, arguments, "BYTES (268435456)");
   bench.add_option("--repetitions", arguments.repetitions, "Of each size, of 5 to 400 calls")
       ->option_text("N (5)");
   add_file(bench, "--json", arguments.json, "Write the figures as JSON");

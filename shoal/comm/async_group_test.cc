@@ -15,7 +15,6 @@ namespace shoal {
 namespace {
 
 using std::chrono::milliseconds;
-using test::first_ranks;
 using test::soon;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -26,7 +25,7 @@ class AsyncGroupTest : public testing::TestWithParam<Engine> {
     const test::Watchdog watchdog("a world of " + std::to_string(size));
     const CommOptions options = test::options_of(GetParam(), Algorithm::automatic, size);
     run_ranks(size, options, [&](World& world) {
-      AsyncGroup group(world.form_group("all", first_ranks(size), soon()));
+      AsyncGroup group(world.form_group("all", all_ranks(size), soon()));
       body(group);
     });
   }

@@ -58,8 +58,10 @@ constexpr std::size_t kChannelPiece = std::size_t{128} << 10;
 // The end of the one writer. Not thread safe.
 class ChannelWriter {
  public:
-  ChannelWriter(ChannelState& state, std::byte* memory, std::size_t bytes)
-      : state_(&state), memory_(memory), bytes_(bytes) {}
+  ChannelWriter(Region& region, int channel)
+      : state_(&region.channel(channel)),
+        memory_(region.channel_memory(channel)),
+        bytes_(region.shape().channel_bytes) {}
 
   // Writes what there is room for, of a message of which `bytes` are left; returns how many.
   std::size_t write_some(const std::byte* data, std::size_t bytes) {
@@ -93,8 +95,10 @@ class ChannelWriter {
 // The end of the one reader. Not thread safe.
 class ChannelReader {
  public:
-  ChannelReader(ChannelState& state, std::byte* memory, std::size_t bytes)
-      : state_(&state), memory_(memory), bytes_(bytes) {}
+  ChannelReader(Region& region, int channel)
+      : state_(&region.channel(channel)),
+        memory_(region.channel_memory(channel)),
+        bytes_(region.shape().channel_bytes) {}
 
   // Reads what is there of a message of which `bytes` are left; returns how many.
   std::size_t read_some(std::byte* data, std::size_t bytes) {

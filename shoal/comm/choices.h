@@ -53,9 +53,8 @@ class ChoiceTable {
 };
 
 //   choices = [
-//     { engine = "tcp", operation = "all_reduce", ranks = 4, from_bytes = 0, algorithm = "two_shot"
-//     }, { engine = "tcp", operation = "all_reduce", ranks = 4, from_bytes = 65536, algorithm =
-//     "ring" },
+//     { engine = "tcp", operation = "all_reduce", ranks = 4, from_bytes = 0, algorithm = "ring" },
+//     ...
 //   ]
 // Throws InvalidInput that names the file and all its faults.
 ChoiceTable read_choices(const std::filesystem::path& path);

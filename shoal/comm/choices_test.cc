@@ -146,9 +146,9 @@ TEST(Choices, DecideInGroupsHowSumsAreMade) {
         const auto in = sample_input(ElementType::float32, piece * kSize, group.rank());
         group.reduce_scatter({in.data(), piece * kSize, ElementType::float32},
                              {out.data(), piece, ElementType::float32}, ReduceOp::sum, soon());
-        const auto sum =
-            serial_sum(handed_to_all(reduce_scatter_schedule_of(Algorithm::ring, kSize)),
-                       ElementType::float32, ReduceOp::sum, piece * kSize);
+        const auto sum = serial_sum(
+            handed_on(reduce_scatter_schedule_of(Algorithm::ring, kSize), all_ranks(kSize)),
+            ElementType::float32, ReduceOp::sum, piece * kSize);
         EXPECT_TRUE(
             std::equal(out.begin(), out.end(),
                        sum.begin() + static_cast<std::ptrdiff_t>(out.size()) * group.rank()));

@@ -17,6 +17,7 @@ struct Forming {
   std::vector<int> ranks;        // world ranks
   int rank = 0;                  // ours in the group
   std::shared_ptr<Store> store;  // of this group alone
+  Engine engine = Engine::tcp;   // that serves the group
   std::shared_ptr<Members> members;
   std::shared_ptr<GroupRegistry> registry;
   CommOptions options;
@@ -33,12 +34,9 @@ class FormsGroup {
   virtual std::unique_ptr<Group> finish(Deadline deadline) = 0;
 };
 
-std::unique_ptr<FormsGroup> forms_memory_group(const Forming& forming);
-std::unique_ptr<FormsGroup> forms_shm_group(const Forming& forming);
-std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);
-// tcp, with regions for ranks of one host.
-std::unique_ptr<FormsGroup> forms_hierarchical_group(const Forming& forming);
-// Over two networks: comm.second_interface_address. Either of the two above in each.
-std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming, bool hierarchical);
+std::unique_ptr<FormsGroup> forms_shared_group(const Forming& forming);  // memory, shm
+std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);     // tcp, hierarchical
+// Over two networks: comm.second_interface_address. A tcp or hierarchical group in each.
+std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming);
 
 }  // namespace shoal

@@ -9,12 +9,11 @@ namespace {
 
 class HybridGroupForms final : public FormsGroup {
  public:
-  HybridGroupForms(const Forming& forming, bool hierarchical)
+  explicit HybridGroupForms(const Forming& forming)
       : forming_(forming),
         second_(in_second_network(forming)),
-        forms_first_(hierarchical ? forms_hierarchical_group(forming_) : forms_tcp_group(forming_)),
-        forms_second_(hierarchical ? forms_hierarchical_group(second_) : forms_tcp_group(second_)) {
-  }
+        forms_first_(forms_tcp_group(forming_)),
+        forms_second_(forms_tcp_group(second_)) {}
 
   std::string offer(Deadline deadline) override {
     second_.store->set(fmt::format("offer/{}", second_.rank), forms_second_->offer(deadline),
@@ -47,8 +46,8 @@ class HybridGroupForms final : public FormsGroup {
 
 }  // namespace
 
-std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming, bool hierarchical) {
-  return std::make_unique<HybridGroupForms>(forming, hierarchical);
+std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming) {
+  return std::make_unique<HybridGroupForms>(forming);
 }
 
 }  // namespace shoal

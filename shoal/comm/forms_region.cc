@@ -18,30 +18,31 @@ using std::chrono::milliseconds;
 FormsRegion::FormsRegion(const Forming& forming, std::vector<int> places)
     : forming_(forming), places_(std::move(places)) {}
 
-std::string FormsRegion::offer() {
+std::string FormsRegion::key() const { return fmt::format("region of rank {}", places_.front()); }
+
+void FormsRegion::offer(Deadline deadline) {
   if (forming_.members->in_one_process()) {
     auto* in_process = dynamic_cast<InProcess*>(forming_.store.get());
     check(in_process != nullptr, "threads of one process have a store in it");
     region_ = std::static_pointer_cast<Region>(
-        in_process->share(fmt::format("region of rank {}", places_.front()),
-                          [&] { return Region::in_process(size()); }));
-    return "memory";
+        in_process->share(key(), [&] { return Region::in_process(size()); }));
+    return;
   }
-  if (!is_lowest()) return "shm";
+  if (!is_lowest()) return;
   const std::string random = random_bytes(token_.size());
   std::memcpy(token_.data(), random.data(), token_.size());
-  door_name_ = "shoal-" + random_name();
-  door_ = listen_local(door_name_);
+  const std::string door_name = "shoal-" + random_name();
+  door_ = listen_local(door_name);
   region_ = Region::in_file(size(), token_);
-  return door_name_ + " " + random;
+  forming_.store->set(key(), door_name + " " + random, deadline);
 }
 
-std::shared_ptr<Region> FormsRegion::finish(const std::string& offered, Deadline deadline) {
+std::shared_ptr<Region> FormsRegion::finish(Deadline deadline) {
   if (!forming_.members->in_one_process()) {
     if (is_lowest()) {
       hand_out(deadline);
     } else {
-      take(offered, deadline);
+      take(deadline);
     }
     region_->close_file();  // the mapping stays, and a descriptor less is open
   }
@@ -75,18 +76,19 @@ void FormsRegion::hand_out(Deadline deadline) {
   }
 }
 
-void FormsRegion::take(const std::string& offered, Deadline deadline) {
+void FormsRegion::take(Deadline deadline) {
+  const std::string offered = forming_.store->get(key(), deadline);
   const std::size_t space = offered.find(' ');
   check(space != std::string::npos && offered.size() == space + 1 + token_.size(),
-        "the first rank offers a door and a token");
+        "the lowest rank offers a door and a token");
   std::memcpy(token_.data(), offered.data() + space + 1, token_.size());
   const Socket door = connect_local(offered.substr(0, space));
   if (!door) {
     look_around(deadline);
     throw InvalidInput(
-        fmt::format("rank 0 of group {} cannot be reached on this host although "
+        fmt::format("rank {} of group {} cannot be reached on this host although "
                     "its processes are here; choose engine tcp",
-                    forming_.name));
+                    places_.front(), forming_.name));
   }
   for (;;) {
     Socket file = take_file(door, Deadline::after(std::min(deadline.left(), milliseconds(100))));

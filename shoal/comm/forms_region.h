@@ -18,22 +18,22 @@ class FormsRegion {
   // `places`: the ranks of the group that share the region, ascending, ours among them.
   FormsRegion(const Forming& forming, std::vector<int> places);
 
-  // What the others need to know from the lowest; from the rest nothing comes of it.
-  std::string offer();
-  // `offered`: what the lowest rank offers. Throws PeerLost and TimedOut.
-  std::shared_ptr<Region> finish(const std::string& offered, Deadline deadline);
+  // The lowest of them tells the others through the store where to come.
+  void offer(Deadline deadline);
+  // Once all have offered. Throws PeerLost and TimedOut.
+  std::shared_ptr<Region> finish(Deadline deadline);
 
  private:
   bool is_lowest() const { return places_.front() == forming_.rank; }
   int size() const { return static_cast<int>(places_.size()); }
+  std::string key() const;  // in the store
   void look_around(Deadline deadline) const;
   void hand_out(Deadline deadline);
-  void take(const std::string& offered, Deadline deadline);
+  void take(Deadline deadline);
 
   const Forming& forming_;
   const std::vector<int> places_;
   RegionToken token_{};
-  std::string door_name_;
   Socket door_;
   std::shared_ptr<Region> region_;
 };

@@ -5,25 +5,22 @@
 namespace shoal {
 namespace {
 
-std::vector<int> all_places(const Forming& forming) {
-  std::vector<int> places;
-  for (int place = 0; place < std::ssize(forming.ranks); ++place) places.push_back(place);
-  return places;
-}
-
 class SharedGroupForms final : public FormsGroup {
  public:
-  SharedGroupForms(const Forming& forming, std::string_view engine)
-      : forming_(forming), engine_(engine), region_(forming_, all_places(forming)) {}
+  explicit SharedGroupForms(const Forming& forming)
+      : forming_(forming), region_(forming_, all_ranks(static_cast<int>(forming.ranks.size()))) {}
 
-  std::string offer(Deadline) override { return region_.offer(); }
+  std::string offer(Deadline deadline) override {
+    region_.offer(deadline);
+    return std::string(name_of(forming_.engine));
+  }
 
   std::unique_ptr<Group> finish(Deadline deadline) override {
     SharedGroupSpec spec;
     spec.name = forming_.name;
-    spec.engine = engine_;
+    spec.engine = name_of(forming_.engine);
     spec.rank = forming_.rank;
-    spec.region = region_.finish(forming_.store->get("offer/0", deadline), deadline);
+    spec.region = region_.finish(deadline);
     spec.patience = forming_.members->patience();
     spec.algorithms = forming_.algorithms;
     spec.layout = forming_.layout;
@@ -38,18 +35,13 @@ class SharedGroupForms final : public FormsGroup {
 
  private:
   const Forming forming_;
-  const std::string_view engine_;
   FormsRegion region_;
 };
 
 }  // namespace
 
-std::unique_ptr<FormsGroup> forms_memory_group(const Forming& forming) {
-  return std::make_unique<SharedGroupForms>(forming, "memory");
-}
-
-std::unique_ptr<FormsGroup> forms_shm_group(const Forming& forming) {
-  return std::make_unique<SharedGroupForms>(forming, "shm");
+std::unique_ptr<FormsGroup> forms_shared_group(const Forming& forming) {
+  return std::make_unique<SharedGroupForms>(forming);
 }
 
 }  // namespace shoal

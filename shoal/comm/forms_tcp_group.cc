@@ -24,7 +24,6 @@ namespace shoal {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr int kChannels = 2;  // collectives, messages
 constexpr std::chrono::seconds kHandshake{10};
 constexpr std::size_t kMostStrangers = 64;  // at a time
 constexpr int kMostAttempts = 8;            // to connect, over most of a second
@@ -37,23 +36,23 @@ struct Offer {
 
 class TcpGroupForms final : public FormsGroup {
  public:
-  TcpGroupForms(const Forming& forming, bool hierarchical)
+  explicit TcpGroupForms(const Forming& forming)
       : forming_(forming), size_(static_cast<int>(forming.ranks.size())) {
     spec_.name = forming.name;
     spec_.rank = forming.rank;
     spec_.size = size_;
-    spec_.wires.for_collectives.resize(forming.ranks.size());
-    spec_.wires.for_messages.resize(forming.ranks.size());
+    spec_.engine = name_of(forming.engine);
+    spec_.wires = TcpWires(size_);
     spec_.algorithms = forming.algorithms;
     spec_.layout = forming.layout;
     spec_.tear = forming.options.tear_bytes;
     spec_.patience = forming.members->patience();
-    if (hierarchical) share_memory();
+    if (forming.engine == Engine::hierarchical) share_memory();
     spec_.dead = [all = forming.members, ranks = forming.ranks] { return all->dead(ranks); };
   }
 
   std::string offer(Deadline deadline) override {
-    if (region_) forming_.store->set(region_key(), region_->offer(), deadline);
+    if (region_) region_->offer(deadline);
     if (size_ == 1) return "alone";
     const std::string& chosen = forming_.options.interface_address;
     std::vector<std::string> addresses;
@@ -78,16 +77,13 @@ class TcpGroupForms final : public FormsGroup {
   }
 
   std::unique_ptr<Group> finish(Deadline deadline) override {
-    if (region_) {
-      spec_.wires.region =
-          region_->finish(forming_.store->get(region_key_of_host(), deadline), deadline);
-    }
+    if (region_) spec_.wires.region = region_->finish(deadline);
     if (size_ > 1) {
       secret_ = offer_of(0, deadline).secret;
       for (int peer = 0; peer < forming_.rank; ++peer) {
         const Offer theirs = offer_of(peer, deadline);
-        for (int channel = 0; channel < kChannels; ++channel) {
-          keep(peer, channel, connect(peer, channel, theirs, deadline));
+        for (const Traffic traffic : {Traffic::collectives, Traffic::messages}) {
+          keep(peer, traffic, connect(peer, traffic, theirs, deadline));
         }
       }
       accept_all(deadline);
@@ -107,13 +103,8 @@ class TcpGroupForms final : public FormsGroup {
       spec_.wires.places[rank] = static_cast<int>(places.size());
       places.push_back(rank);
     }
-    spec_.engine = "hierarchical";
-    if (places.size() == 1) return;
-    first_of_host_ = places.front();
-    region_.emplace(forming_, std::move(places));
+    if (places.size() > 1) region_.emplace(forming_, std::move(places));
   }
-  std::string region_key() const { return fmt::format("region/{}", forming_.rank); }
-  std::string region_key_of_host() const { return fmt::format("region/{}", first_of_host_); }
 
   Offer offer_of(int rank, Deadline deadline) const {
     std::istringstream in(forming_.store->get(fmt::format("offer/{}", rank), deadline));
@@ -129,20 +120,16 @@ class TcpGroupForms final : public FormsGroup {
     return offer;
   }
 
-  void keep(int peer, int channel, Socket socket) {
-    tune_for_data(socket);
-    const Members& members = *forming_.members;
-    if (members.of(forming_.ranks[peer]).machine ==
-        members.of(forming_.ranks[forming_.rank]).machine) {
-      tune_for_loopback(socket);
-    }
-    const int send_buffer = spec_.tear.socket_buffer_bytes;
-    if (send_buffer > 0) set_send_buffer(socket, send_buffer);
-    place_of(peer, channel) = std::move(socket);
+  bool is_on_our_machine(int peer) const {
+    return forming_.members->on_one_machine({forming_.ranks[forming_.rank], forming_.ranks[peer]});
   }
 
-  Socket& place_of(int peer, int channel) {
-    return (channel == 0 ? spec_.wires.for_collectives : spec_.wires.for_messages)[peer];
+  void keep(int peer, Traffic traffic, Socket socket) {
+    tune_for_data(socket);
+    if (is_on_our_machine(peer)) tune_for_loopback(socket);
+    const int send_buffer = spec_.tear.socket_buffer_bytes;
+    if (send_buffer > 0) set_send_buffer(socket, send_buffer);
+    spec_.wires.socket(traffic, peer) = std::move(socket);
   }
 
   void check_alive() const {
@@ -151,8 +138,7 @@ class TcpGroupForms final : public FormsGroup {
 
   // Addresses of a peer that can lead to it from here.
   std::vector<std::string> ways_to(int peer, const Offer& theirs) const {
-    const int us = forming_.members->of(forming_.ranks[forming_.rank]).machine;
-    if (forming_.members->of(forming_.ranks[peer]).machine == us) {
+    if (is_on_our_machine(peer)) {
       // The last one offered is loopback, unless a certain interface was asked for.
       return {theirs.addresses.back()};
     }
@@ -167,8 +153,9 @@ class TcpGroupForms final : public FormsGroup {
     return nearest_first(std::move(addresses));
   }
 
-  Socket connect(int peer, int channel, const Offer& theirs, Deadline deadline) const {
-    const std::uint64_t who = static_cast<std::uint64_t>(forming_.rank * kChannels + channel);
+  Socket connect(int peer, Traffic traffic, const Offer& theirs, Deadline deadline) const {
+    const std::uint64_t who =
+        static_cast<std::uint64_t>(forming_.rank * kTraffics + static_cast<int>(traffic));
     milliseconds pause{10};
     for (int attempts = 1;; ++attempts) {
       std::string failures;
@@ -228,7 +215,7 @@ class TcpGroupForms final : public FormsGroup {
   // Strangers may knock, too: none of them holds up the others.
   void accept_all(Deadline deadline) {
     std::list<Visitor> visitors;
-    int missing = kChannels * (size_ - 1 - forming_.rank);
+    int missing = kTraffics * (size_ - 1 - forming_.rank);
     while (missing > 0) {
       std::vector<pollfd> entries{{listener_.fd(), POLLIN, 0}};
       for (const Visitor& visitor : visitors) entries.push_back({visitor.socket.fd(), POLLIN, 0});
@@ -271,8 +258,8 @@ class TcpGroupForms final : public FormsGroup {
   // Returns how many connections have come with it. A member that comes again has lost its first
   // connection: only the last counts.
   int welcome(Visitor& visitor) {
-    const std::uint64_t peer = visitor.keeper.visitor() / kChannels;
-    const int channel = static_cast<int>(visitor.keeper.visitor() % kChannels);
+    const std::uint64_t peer = visitor.keeper.visitor() / kTraffics;
+    const auto traffic = static_cast<Traffic>(visitor.keeper.visitor() % kTraffics);
     const std::string& answer = visitor.keeper.answer();
     if (peer <= static_cast<std::uint64_t>(forming_.rank) ||
         peer >= static_cast<std::uint64_t>(size_) ||
@@ -280,16 +267,17 @@ class TcpGroupForms final : public FormsGroup {
                    Deadline::after(milliseconds(100)))) {
       return 0;
     }
-    const bool known = static_cast<bool>(place_of(static_cast<int>(peer), channel));
-    keep(static_cast<int>(peer), channel, std::move(visitor.socket));
+    const bool known = static_cast<bool>(spec_.wires.socket(traffic, static_cast<int>(peer)));
+    keep(static_cast<int>(peer), traffic, std::move(visitor.socket));
     return known ? 0 : 1;
   }
 
   [[noreturn]] void throw_unconnected(Deadline deadline) const {
     std::vector<int> absent;
     for (int peer = forming_.rank + 1; peer < size_; ++peer) {
-      if (!spec_.wires.for_collectives[peer] || !spec_.wires.for_messages[peer])
-        absent.push_back(peer);
+      const bool there = spec_.wires.socket(Traffic::collectives, peer) &&
+                         spec_.wires.socket(Traffic::messages, peer);
+      if (!there) absent.push_back(peer);
     }
     throw not_joined({"the connections", 0, forming_.name}, absent, {forming_.rank},
                      deadline.waited());
@@ -301,17 +289,12 @@ class TcpGroupForms final : public FormsGroup {
   Socket listener_;
   std::string secret_;
   std::optional<FormsRegion> region_;  // of this host, when others of the group are on it
-  int first_of_host_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming) {
-  return std::make_unique<TcpGroupForms>(forming, false);
-}
-
-std::unique_ptr<FormsGroup> forms_hierarchical_group(const Forming& forming) {
-  return std::make_unique<TcpGroupForms>(forming, true);
+  return std::make_unique<TcpGroupForms>(forming);
 }
 
 }  // namespace shoal

@@ -55,8 +55,7 @@ enum class Algorithm : std::uint8_t {
   tree,
   hierarchical,
   // Of options only: what a table of measurements says (choices.h), else hierarchical in groups
-  // whose
-  // ranks are on several hosts of which some has two or more, else two_shot.
+  // over several hosts of which some has two ranks or more, else two_shot.
   automatic,
 };
 

@@ -108,9 +108,10 @@ TEST_P(EveryEngine, ReduceScatterLeavesOnePieceOnEachRank) {
   for (const ElementType type : {ElementType::float32, ElementType::bfloat16, ElementType::int64}) {
     for (const std::size_t piece : {0, 1, 5, 100, 3001, 30011}) {
       const std::size_t elements = piece * static_cast<std::size_t>(size());
-      const Bytes expected = serial_sum(handed_to_all(reduce_scatter_schedule_of(
-                                            setting().algorithm, size(), on_two_hosts(size()))),
-                                        type, ReduceOp::sum, elements);
+      const Bytes expected = serial_sum(
+          handed_on(reduce_scatter_schedule_of(setting().algorithm, size(), on_two_hosts(size())),
+                    all_ranks(size())),
+          type, ReduceOp::sum, elements);
       with_group(size(), setting().options(), [&](Group& group) {
         const Bytes in = sample_input(type, elements, group.rank());
         const Bytes before = in;
@@ -168,9 +169,10 @@ TEST_P(EveryEngine, ReduceToEveryRootLeavesInputsAsTheyAre) {
       const Algorithm algorithm = setting().algorithm == Algorithm::hierarchical
                                       ? Algorithm::hierarchical
                                       : Algorithm::two_shot;
-      const Bytes expected = serial_sum(
-          handed_to_all(reduce_scatter_schedule_of(algorithm, size(), on_two_hosts(size()))), type,
-          op, elements);
+      const Bytes expected =
+          serial_sum(handed_on(reduce_scatter_schedule_of(algorithm, size(), on_two_hosts(size())),
+                               all_ranks(size())),
+                     type, op, elements);
       with_group(size(), setting().options(), [&](Group& group) {
         for (int root = 0; root < size(); ++root) {
           const Bytes in = sample_input(type, elements, group.rank());

@@ -267,7 +267,7 @@ TEST(HierarchicalGroups, WorkOverTwoNetworks) {
     options.interface_address = "127.0.0.1";
     options.second_interface_address = "127.0.0.2";
     const auto world = join_world(store, {rank, 4}, options, soon());
-    const auto group = world->form_group("all", first_ranks(4), soon());
+    const auto group = world->form_group("all", all_ranks(4), soon());
     std::vector<float> values(100003, 1.0F);
     const Buffer all = buffer(std::span(values));
     group->all_reduce({&all, 1}, ReduceOp::sum, soon());

@@ -46,8 +46,8 @@ void with_hybrid(int size, Algorithm algorithm, const std::function<void(HybridG
   CommOptions options;
   options.algorithm = algorithm;
   run_ranks(size, options, [&](World& world) {
-    HybridGroup group(world.form_group("first", first_ranks(size), soon()),
-                      world.form_group("second", first_ranks(size), soon()), nullptr);
+    HybridGroup group(world.form_group("first", all_ranks(size), soon()),
+                      world.form_group("second", all_ranks(size), soon()), nullptr);
     body(group);
   });
 }
@@ -169,7 +169,7 @@ TEST(HybridGroups, FormOverTwoAddresses) {
       options.interface_address = "127.0.0.1";
       options.second_interface_address = second(rank);
       const auto world = join_world(store, {rank, size}, options, soon());
-      const auto group = world->form_group("all", first_ranks(size), soon());
+      const auto group = world->form_group("all", all_ranks(size), soon());
       std::vector<float> values(100003, 1.0F);
       const Buffer all = buffer(std::span(values));
       group->all_reduce({&all, 1}, ReduceOp::sum, soon());
@@ -211,7 +211,7 @@ TEST(HybridGroups, BothChannelsEndTogether) {
         std::array<std::unique_ptr<Group>, 2> channels;
         for (int channel = 0; channel < 2; ++channel) {
           worlds[channel] = join_world(stores[channel], {rank, kSize}, options, soon());
-          channels[channel] = worlds[channel]->form_group("all", first_ranks(kSize), soon());
+          channels[channel] = worlds[channel]->form_group("all", all_ranks(kSize), soon());
         }
         HybridGroup group(std::move(channels[0]), std::move(channels[1]), nullptr);
         group.measure(soon());

@@ -139,7 +139,7 @@ class Part {
     const CommOptions options = options_of(scenario_.engine, scenario_.algorithm, scenario_.size);
     const auto world =
         join_world(store_, {.rank = rank_, .size = scenario_.size}, options, deadline);
-    auto group = world->form_group("all", first_ranks(scenario_.size), deadline);
+    auto group = world->form_group("all", all_ranks(scenario_.size), deadline);
     for (int call = 0; call < scenario_.calls; ++call) {
       if (!misbehave(call, *group)) return;
       make_call(call, *group, deadline);

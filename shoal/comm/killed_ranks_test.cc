@@ -147,7 +147,7 @@ int be_rank(const Blow& blow, int rank, const StoreProcess& served, Board& board
     const auto store = with_prefix(served.connect(), fmt::format("{}/", blow.seed));
     const auto world = join_world(store, {.rank = rank, .size = blow.size}, options, soon());
     ++board.joined;
-    const auto group = world->form_group("all", first_ranks(blow.size), soon());
+    const auto group = world->form_group("all", all_ranks(blow.size), soon());
     ++board.formed;
     work_for_ever(blow, *group);
   } catch (const PeerLost& error) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <fstream>
 #include <limits>
-#include <numeric>
 
 #include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/choices.h"
@@ -127,10 +126,9 @@ void measure_on_board(const MeasureOptions& options, MeasureBoard& board, World&
                       const Tell& tell) {
   const std::vector<int> cores = allowed_cores();
   if (options.ranks <= static_cast<int>(cores.size())) pin_this_thread({cores[world.rank()]});
-  std::vector<int> all(static_cast<std::size_t>(options.ranks));
-  std::iota(all.begin(), all.end(), 0);
   const double seconds = world.options().collective_seconds;
-  const auto group = world.form_group("bench", all, Deadline::after_seconds(seconds));
+  const auto group =
+      world.form_group("bench", all_ranks(options.ranks), Deadline::after_seconds(seconds));
   BoardMeeting meeting(board, world.rank(), options.ranks);
   Measurement(options, meeting, tell, seconds).run(*group);
 }
@@ -175,6 +173,15 @@ std::vector<std::string> MeasureOptions::problems() const {
   return faults;
 }
 
+CommOptions MeasureOptions::comm() const {
+  CommOptions comm;
+  comm.engine = engine;
+  comm.algorithm = algorithm;
+  comm.choices = choices;
+  comm.ranks_per_host = ranks_per_host;
+  return comm;
+}
+
 std::vector<std::int64_t> measured_sizes(const MeasureOptions& options) {
   if (options.operation == Operation::barrier) return {0};
   const bool in_parts = TimedCalls::has_output(options.operation);
@@ -215,11 +222,7 @@ double bus_bandwidth(const Measured& measured, Operation operation, int ranks) {
 std::vector<Measured> measure(const MeasureOptions& options, const Tell& on_size) {
   require_none(options.problems());
   require_memory(options, measured_sizes(options).back());
-  CommOptions comm;
-  comm.engine = options.engine;
-  comm.algorithm = options.algorithm;
-  comm.choices = options.choices;
-  comm.ranks_per_host = options.ranks_per_host;
+  const CommOptions comm = options.comm();
   MeasureBoard board(options.ranks, options.ranks > static_cast<int>(allowed_cores().size()));
   std::vector<Measured> all;
   const Tell keep = [&](const Measured& measured) {

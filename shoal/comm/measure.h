@@ -30,6 +30,7 @@ struct MeasureOptions {
   std::int64_t to_bytes = std::int64_t{256} << 20;
   int repetitions = 5;  // of a size; each of 5 (large) to 400 (small) calls
   std::vector<std::string> problems() const;
+  CommOptions comm() const;  // of the groups that are measured
 };
 
 // Rounded up so that every rank has a whole number of float32, each once; {0} for a barrier.

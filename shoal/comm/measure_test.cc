@@ -81,8 +81,8 @@ TEST(Measure, EveryOperationOfEveryEngine) {
 TEST(Measure, AmongTheRanksOfAGroupThatExists) {
   const MeasureOptions options = of(Operation::all_gather, 2, 4096, 65536);
   run_ranks(3, options_of(Engine::hierarchical, Algorithm::automatic, 3), [&](World& world) {
-    const auto group = world.form_group("bench", first_ranks(3), soon());
-    const auto meeting = world.form_group("meeting", first_ranks(3), soon());
+    const auto group = world.form_group("bench", all_ranks(3), soon());
+    const auto meeting = world.form_group("meeting", all_ranks(3), soon());
     int heard = 0;
     const auto all = measure_among(*group, *meeting, options, 60, [&](const Measured& one) {
       EXPECT_EQ(one.bytes % 12, 0) << "of three ranks, whatever the options say";

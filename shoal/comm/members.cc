@@ -25,12 +25,6 @@ std::string member_key(int rank) { return fmt::format("member/{}", rank); }
 std::string machine_key(int rank) { return fmt::format("machine/{}", rank); }
 std::string gone_key(int rank) { return fmt::format("gone/{}", rank); }
 
-std::vector<int> all_ranks(int size) {
-  std::vector<int> ranks(static_cast<std::size_t>(size));
-  for (int rank = 0; rank < size; ++rank) ranks[rank] = rank;
-  return ranks;
-}
-
 std::string space_of_process_ids() {
   std::string boot;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
@@ -146,15 +140,9 @@ void Members::tell_hosts(int ranks_per_host) {
   }
 }
 
-bool Members::on_one_machine(const std::vector<int>& ranks) const {
-  return std::all_of(ranks.begin(), ranks.end(), [&](int rank) {
-    return members_[rank].machine == members_[ranks[0]].machine;
-  });
-}
-
-bool Members::on_one_host(const std::vector<int>& ranks) const {
+bool Members::alike(const std::vector<int>& ranks, int Member::*what) const {
   return std::all_of(ranks.begin(), ranks.end(),
-                     [&](int rank) { return members_[rank].host == members_[ranks[0]].host; });
+                     [&](int rank) { return members_[rank].*what == members_[ranks[0]].*what; });
 }
 
 std::vector<int> Members::ranks_of_host(int host) const {

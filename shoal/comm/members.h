@@ -36,8 +36,10 @@ class Members {
 
   const Member& of(int rank) const { return members_[rank]; }
   bool in_one_process() const { return in_one_process_; }
-  bool on_one_machine(const std::vector<int>& ranks) const;
-  bool on_one_host(const std::vector<int>& ranks) const;
+  bool on_one_machine(const std::vector<int>& ranks) const {
+    return alike(ranks, &Member::machine);
+  }
+  bool on_one_host(const std::vector<int>& ranks) const { return alike(ranks, &Member::host); }
   std::vector<int> ranks_of_host(int host) const;  // ascending
   // How ranks of this worker's machine should wait: by its workers and the cores they may use.
   Patience patience() const;
@@ -64,11 +66,11 @@ class Members {
     std::vector<int> left;
   };
   Gone gone_of(const std::vector<int>& ranks) const;
+  bool alike(const std::vector<int>& ranks, int Member::*what) const;
   void announce(Deadline deadline);
   void meet(Deadline deadline);
   void find_machines(Deadline deadline);
   void tell_hosts(int ranks_per_host);
-  void watch();
   std::chrono::milliseconds slice() const;
 
   const std::shared_ptr<Store> store_;  // shared: the world and its user have it too

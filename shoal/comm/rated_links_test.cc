@@ -96,7 +96,7 @@ double run(const Case& one, std::size_t elements) {
     for (int rank = 0; rank < size; ++rank) {
       ranks.emplace_back([&, rank] {
         const auto world = join_world(store, {rank, size}, options, soon());
-        const auto group = world->form_group("all", first_ranks(size), soon());
+        const auto group = world->form_group("all", all_ranks(size), soon());
         std::vector<std::byte> values = sample_input(ElementType::float32, elements, rank);
         const Buffer all{values.data(), elements, ElementType::float32};
         group->barrier(soon());
@@ -145,7 +145,7 @@ TEST(RatedLinks, TopologiesThatDoNotFitAreRefused) {
       options.algorithm = Algorithm::tree;
       change(options, rank);
       const auto world = join_world(store, {rank, size}, options, soon());
-      world->form_group("all", first_ranks(size), soon());
+      world->form_group("all", all_ranks(size), soon());
       return std::string();
     });
     EXPECT_THAT(said, testing::Contains(HasSubstr(words)));

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "shoal/comm/socket.h"
 #include "shoal/core/check.h"
 
 namespace shoal {
@@ -17,11 +18,6 @@ using std::chrono::milliseconds;
 // When the socket takes no more, bells enough are under way; when the other has gone, nobody
 // sleeps.
 void ring_bell(int fd) { send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); }
-
-bool has_hung_up(int fd) {
-  pollfd entry{fd, POLLRDHUP, 0};
-  return poll(&entry, 1, 0) > 0;
-}
 
 }  // namespace
 
@@ -35,7 +31,7 @@ Flow RingSender::flush() {
   const bool moved = writer_.write();
   if (ring().take_sleeper()) ring_bell(fd_);
   if (moved) return Flow::moved;
-  return !writer_.empty() && has_hung_up(fd_) ? Flow::gone : Flow::blocked;
+  return !writer_.empty() && has_events(fd_, POLLRDHUP) ? Flow::gone : Flow::blocked;
 }
 
 short RingSender::events_to_await() { return ring().flag().expect(ring().awaited()) ? POLLIN : 0; }
@@ -43,7 +39,7 @@ short RingSender::events_to_await() { return ring().flag().expect(ring().awaited
 bool RingSender::await_room(Deadline deadline) {
   constexpr milliseconds kLookAround{10};
   while (!ring().flag().reached(ring().awaited())) {
-    if (deadline.passed() || has_hung_up(fd_)) return false;
+    if (deadline.passed() || has_events(fd_, POLLRDHUP)) return false;
     ring().flag().sleep(ring().awaited(),
                         std::clamp(deadline.left(), milliseconds(1), kLookAround));
   }

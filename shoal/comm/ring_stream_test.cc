@@ -8,6 +8,7 @@
 
 #include "shoal/comm/region.h"
 #include "shoal/comm/socket.h"
+#include "shoal/comm/test_frames.h"
 
 namespace shoal::test {
 namespace {
@@ -21,20 +22,14 @@ class RingStream : public testing::Test {
     near_ = Socket(fds[0]);
     far_ = Socket(fds[1]);
   }
-  ChannelState& state() { return region_->channel(index()); }
-  int index() const { return region_->shape().collective_channel(0, 1); }
-  std::byte* memory() { return region_->channel_memory(index()); }
-  std::size_t bytes() const { return region_->shape().channel_bytes; }
+  int channel() const { return region_->shape().collective_channel(0, 1); }
   RingSender sender(const TearBytes& tear = {}) {
-    return {ChannelWriter(state(), memory(), bytes()), near_.fd(), tear};
+    return {ChannelWriter(*region_, channel()), near_.fd(), tear};
   }
   RingReceiver receiver(const TearBytes& tear = {}) {
-    return {ChannelReader(state(), memory(), bytes()), far_.fd(), tear};
+    return {ChannelReader(*region_, channel()), far_.fd(), tear};
   }
-  static bool is_readable(const Socket& socket) {
-    pollfd entry{socket.fd(), POLLIN, 0};
-    return poll(&entry, 1, 0) > 0;
-  }
+  static bool is_readable(const Socket& socket) { return has_events(socket.fd(), POLLIN); }
   static FrameHeader header_of(const std::vector<char>& payload, std::uint32_t index) {
     FrameHeader header;
     header.bytes = static_cast<std::uint32_t>(payload.size());
@@ -50,36 +45,10 @@ class RingStream : public testing::Test {
 TEST_F(RingStream, FramesArriveWholeHoweverTheyAreTorn) {
   RingSender out = sender({.seed = 7});
   RingReceiver in = receiver({.seed = 8});
-  for (int round = 0; round < 20; ++round) {
-    std::vector<std::vector<char>> payloads;
+  for (std::uint64_t round = 0; round < 20; ++round) {
     // The last is larger than half of the channel.
-    for (const std::size_t size : {0, 1, 40, 4095, 4096, 4097, 200000, 600001}) {
-      payloads.emplace_back(size, static_cast<char>('a' + payloads.size() + round % 3));
-    }
-    for (std::uint32_t i = 0; i < payloads.size(); ++i) {
-      const std::size_t half = payloads[i].size() / 2;
-      out.queue(
-          header_of(payloads[i], i),
-          {{payloads[i].data(), half}, {payloads[i].data() + half, payloads[i].size() - half}});
-    }
-    std::vector<char> came;
-    for (std::uint32_t received = 0; received < payloads.size();) {
-      out.flush();
-      const auto event = in.read();
-      if (event == FrameReceiver::Event::header) {
-        came.assign(in.header().bytes, '?');
-        const std::size_t third = came.size() / 3;
-        in.place({{came.data(), third}, {came.data() + third, came.size() - third}});
-      } else if (event == FrameReceiver::Event::complete) {
-        ASSERT_EQ(in.header().index, received);
-        ASSERT_TRUE(came == payloads[received]) << received;
-        ++received;
-        in.next();
-      } else {
-        ASSERT_EQ(event, FrameReceiver::Event::none);
-      }
-    }
-    ASSERT_TRUE(out.empty());
+    ASSERT_NO_FATAL_FAILURE(
+        expect_frames_arrive(out, in, {0, 1, 40, 4095, 4096, 4097, 200000, 600001}, round));
   }
 }
 
@@ -153,7 +122,7 @@ TEST_F(RingStream, ASenderNoticesThatNobodyReadsAnyMore) {
 }
 
 TEST_F(RingStream, BytesThatAreNoFrameAreDamage) {
-  ChannelWriter writer(state(), memory(), bytes());
+  ChannelWriter writer(*region_, channel());
   FrameHeader header;
   header.magic = 1;
   writer.write_some(reinterpret_cast<const std::byte*>(&header), sizeof header);

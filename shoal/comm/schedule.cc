@@ -67,6 +67,21 @@ Schedule reduce_scatter_part(const Schedule& all_reduce) {
   return schedule;
 }
 
+Schedule handed_on(Schedule reduce_scatter, const std::vector<int>& to) {
+  const int step = reduce_scatter.steps();
+  for (int owner = 0; owner < reduce_scatter.size; ++owner) {
+    for (const int rank : to) {
+      if (rank == owner) continue;
+      reduce_scatter.transfers.push_back({.step = step,
+                                          .from = owner,
+                                          .to = rank,
+                                          .first = owner,
+                                          .effect = Transfer::Effect::replace});
+    }
+  }
+  return reduce_scatter;
+}
+
 std::string text_of(const Transfer& transfer) {
   const char effect = transfer.effect == Transfer::Effect::add ? '+' : '=';
   const int last = transfer.first + transfer.chunks - 1;

@@ -55,6 +55,9 @@ RankSchedule rank_schedule(Schedule schedule, int rank);
 // first handed on.
 Schedule reduce_scatter_part(const Schedule& all_reduce);
 
+// A reduce-scatter that leaves chunk c on rank c, and each chunk handed on to the ranks `to`.
+Schedule handed_on(Schedule reduce_scatter, const std::vector<int>& to);
+
 // Elements that a transfer moves of a vector of `elements`.
 std::int64_t elements_of(const Schedule& schedule, const Transfer& transfer, std::int64_t elements);
 

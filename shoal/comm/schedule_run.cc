@@ -18,16 +18,17 @@ void room_for(std::vector<std::byte>& memory, std::size_t bytes) {
   if (memory.size() < bytes) memory.resize(bytes);
 }
 
+// Engines have ways of their own of two_shot, and of what has no other algorithm.
+bool has_schedule(Operation operation, Algorithm algorithm) {
+  return algorithm != Algorithm::two_shot && has_algorithm(operation, algorithm);
+}
+
 }  // namespace
 
 // An algorithm that was asked for by name may not fit the layout: that is to be said at once.
 GroupSchedules::GroupSchedules(AlgorithmPolicy policy, const NetworkLayout& layout, int rank,
                                int size)
-    : policy_(std::move(policy)),
-      layout_(layout),
-      rank_(rank),
-      size_(size),
-      hierarchical_(policy_.otherwise() == Algorithm::hierarchical) {
+    : policy_(std::move(policy)), layout_(layout), rank_(rank), size_(size) {
   all_reduce(policy_.otherwise());
 }
 
@@ -40,27 +41,32 @@ const RankSchedule& GroupSchedules::kept(Operation operation, Algorithm algorith
 }
 
 const RankSchedule* GroupSchedules::all_reduce(Algorithm algorithm) {
-  if (algorithm == Algorithm::two_shot) return nullptr;
+  if (!has_schedule(Operation::all_reduce, algorithm)) return nullptr;
   return &kept(Operation::all_reduce, algorithm, 0,
                [&] { return schedule_of(algorithm, size_, layout_); });
 }
 
 const RankSchedule* GroupSchedules::reduce_scatter(Algorithm algorithm) {
-  if (algorithm != Algorithm::ring && algorithm != Algorithm::hierarchical) return nullptr;
+  if (!has_schedule(Operation::reduce_scatter, algorithm)) return nullptr;
   return &kept(Operation::reduce_scatter, algorithm, 0,
                [&] { return reduce_scatter_schedule_of(algorithm, size_, layout_); });
 }
 
 const RankSchedule* GroupSchedules::all_gather(Algorithm algorithm) {
-  if (algorithm != Algorithm::hierarchical) return nullptr;
+  if (!has_schedule(Operation::all_gather, algorithm)) return nullptr;
   return &kept(Operation::all_gather, algorithm, 0,
                [&] { return hierarchical_all_gather(size_, layout_.hosts); });
 }
 
 const RankSchedule* GroupSchedules::broadcast(Algorithm algorithm, int root) {
-  if (algorithm != Algorithm::hierarchical) return nullptr;
+  if (!has_schedule(Operation::broadcast, algorithm)) return nullptr;
   return &kept(Operation::broadcast, algorithm, root,
                [&] { return hierarchical_broadcast(size_, layout_.hosts, root); });
+}
+
+const RankSchedule* GroupSchedules::barrier() {
+  const Algorithm algorithm = policy_.otherwise();
+  return algorithm == Algorithm::hierarchical ? all_reduce(algorithm) : nullptr;
 }
 
 const RankSchedule& GroupSchedules::reduce(int root) {

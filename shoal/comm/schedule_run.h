@@ -43,9 +43,7 @@ class GroupSchedules {
   const RankSchedule* all_gather(Algorithm algorithm);
   const RankSchedule* broadcast(Algorithm algorithm, int root);
   const RankSchedule& reduce(int root);
-  const RankSchedule* barrier() {
-    return hierarchical_ ? all_reduce(policy_.otherwise()) : nullptr;
-  }
+  const RankSchedule* barrier();
 
   ScheduleScratch scratch;
 
@@ -57,7 +55,6 @@ class GroupSchedules {
   const NetworkLayout layout_;
   const int rank_;
   const int size_;
-  const bool hierarchical_;  // where no table chooses
   std::map<std::tuple<Operation, Algorithm, int>, RankSchedule> kept_;
 };
 

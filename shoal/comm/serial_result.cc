@@ -169,17 +169,6 @@ std::vector<std::byte> sample_input(ElementType type, std::size_t elements, int 
   return values;
 }
 
-Schedule handed_to_all(Schedule reduce_scatter) {
-  const int step = reduce_scatter.steps();
-  for (int from = 0; from < reduce_scatter.size; ++from) {
-    for (int to = 0; to < reduce_scatter.size; ++to) {
-      if (from == to) continue;
-      reduce_scatter.transfers.push_back({step, from, to, from, 1, Transfer::Effect::replace});
-    }
-  }
-  return reduce_scatter;
-}
-
 std::vector<std::byte> serial_sum(const Schedule& schedule, ElementType type, ReduceOp op,
                                   std::size_t elements) {
   HeldValues held(static_cast<std::size_t>(schedule.size));

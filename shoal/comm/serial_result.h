@@ -22,9 +22,6 @@ inline constexpr ReduceOp kAllReductions[] = {
 // floats depend on their order.
 std::vector<std::byte> sample_input(ElementType type, std::size_t elements, int rank);
 
-// A reduce_scatter that leaves chunk c on rank c, as an all-reduce with the same additions.
-Schedule handed_to_all(Schedule reduce_scatter);
-
 // The sum of all ranks' sample_input; empty when ranks end with different ones. Products of int64
 // are not exact here. Cost: elements x transfers.
 std::vector<std::byte> serial_sum(const Schedule& schedule, ElementType type, ReduceOp op,

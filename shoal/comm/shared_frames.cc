@@ -7,12 +7,11 @@ namespace shoal {
 SharedFrames::SharedFrames(const SharedGroupSpec& spec, SharedWait& wait)
     : spec_(spec), wait_(wait) {
   Region& region = *spec.region;
-  const std::size_t bytes = region.shape().channel_bytes;
   for (int peer = 0; peer < region.shape().size; ++peer) {
     const int out = region.shape().collective_channel(spec.rank, peer);
     const int in = region.shape().collective_channel(peer, spec.rank);
-    outgoing_.emplace_back(ChannelWriter(region.channel(out), region.channel_memory(out), bytes));
-    incoming_.emplace_back(ChannelReader(region.channel(in), region.channel_memory(in), bytes));
+    outgoing_.emplace_back(ChannelWriter(region, out));
+    incoming_.emplace_back(ChannelReader(region, in));
   }
 }
 

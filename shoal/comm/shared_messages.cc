@@ -38,12 +38,11 @@ SharedMessages::SharedMessages(const SharedGroupSpec& spec, SharedWait& wait)
     : spec_(spec), wait_(wait) {
   Region& region = *spec.region;
   const int size = region.shape().size;
-  const std::size_t bytes = region.shape().channel_bytes;
   for (int peer = 0; peer < size; ++peer) {
     const int in = region.shape().message_channel(peer, spec.rank);
     const int out = region.shape().message_channel(spec.rank, peer);
-    incoming_.emplace_back(ChannelReader(region.channel(in), region.channel_memory(in), bytes));
-    outgoing_.emplace_back(ChannelWriter(region.channel(out), region.channel_memory(out), bytes));
+    incoming_.emplace_back(ChannelReader(region, in));
+    outgoing_.emplace_back(ChannelWriter(region, out));
   }
 }
 

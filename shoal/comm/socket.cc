@@ -126,6 +126,11 @@ Socket take_file(const Socket& connection, Deadline deadline) {
   return Socket(file);
 }
 
+bool has_events(int fd, short events) {
+  pollfd entry{fd, events, 0};
+  return poll(&entry, 1, 0) > 0;
+}
+
 bool await_events(int fd, short events, Deadline deadline) {
   for (;;) {
     pollfd entry{fd, events, 0};

@@ -65,6 +65,8 @@ LocalPeer local_peer(const Socket& connection);
 bool hand_file(const Socket& connection, int file);
 Socket take_file(const Socket& connection, Deadline deadline);
 
+// Whether one of `events` or an error is there now.
+bool has_events(int fd, short events);
 // Waits until one of `events` or an error is there; false when the deadline passed.
 bool await_events(int fd, short events, Deadline deadline);
 

@@ -236,9 +236,7 @@ void TcpGroup::barrier(Deadline deadline) {
   if (spec_.size == 1) return;
   const RankSchedule* const schedule = schedules_.barrier();
   if (schedule == nullptr) return meet(round);
-  const Parts nothing(ConstBuffer{});
-  ScheduleRun run(*schedule, nothing, ReduceOp::max, schedules_.scratch);
-  run_schedule(round, run, Algorithm::hierarchical);
+  hand_out(round, *schedule, Parts(ConstBuffer{}), nobody_);
 }
 
 void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {

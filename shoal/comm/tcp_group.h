@@ -56,7 +56,7 @@ class TcpGroup final : public Group {
   void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
   void run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting);
   void run_schedule(TcpRound& round, FrameRun& run, Algorithm algorithm);
-  // A schedule that sums nothing.
+  // A schedule that sums nothing, or of nothing.
   void hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
                 const Meeting& meeting);
 

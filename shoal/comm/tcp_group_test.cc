@@ -11,6 +11,7 @@
 #include "shoal/comm/interfaces.h"
 #include "shoal/comm/tcp_socket.h"
 #include "shoal/comm/tcp_stream.h"
+#include "shoal/comm/test_frames.h"
 #include "shoal/comm/test_worlds.h"
 
 namespace shoal::test {
@@ -36,35 +37,8 @@ TEST(TcpStream, FramesArriveWholeHoweverTheyAreTorn) {
     const TearBytes tear{.seed = seed};
     SocketSender sender(pair.a.fd(), tear);
     SocketReceiver receiver(pair.b.fd(), tear);
-    std::vector<std::vector<char>> payloads;
-    for (const std::size_t size : {0, 1, 40, 4095, 4096, 4097, 200000}) {
-      payloads.emplace_back(size, static_cast<char>('a' + payloads.size()));
-    }
-    for (std::size_t i = 0; i < payloads.size(); ++i) {
-      FrameHeader header;
-      header.bytes = static_cast<std::uint32_t>(payloads[i].size());
-      header.index = static_cast<std::uint32_t>(i);
-      const std::size_t half = payloads[i].size() / 2;  // the payload lies in two places
-      sender.queue(header, {{payloads[i].data(), half},
-                            {payloads[i].data() + half, payloads[i].size() - half}});
-    }
-    std::size_t received = 0;
-    std::vector<char> memory;
-    while (received < payloads.size()) {
-      sender.flush();
-      const auto event = receiver.read();
-      if (event == FrameReceiver::Event::header) {
-        memory.assign(receiver.header().bytes, '?');
-        receiver.place({{memory.data(), memory.size()}});
-      } else if (event == FrameReceiver::Event::complete) {
-        ASSERT_EQ(receiver.header().index, received);
-        ASSERT_TRUE(memory == payloads[received]) << seed;
-        ++received;
-        receiver.next();
-      } else {
-        ASSERT_EQ(event, FrameReceiver::Event::none) << seed;
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(
+        expect_frames_arrive(sender, receiver, {0, 1, 40, 4095, 4096, 4097, 200000}, seed));
   }
 }
 

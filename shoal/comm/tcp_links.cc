@@ -18,7 +18,7 @@ TcpLinks::TcpLinks(TcpStanding& standing, TcpMessages& messages)
   TearBytes tear = standing.spec().tear;
   const TcpGroupSpec& spec = standing.spec();
   for (int peer = 0; peer < spec.size; ++peer) {
-    links_.push_back({.fd = spec.wires.for_collectives[peer].fd(),
+    links_.push_back({.fd = spec.wires.socket(Traffic::collectives, peer).fd(),
                       .out = sender_to(spec.wires, Traffic::collectives, rank_, peer, tear),
                       .in = receiver_from(spec.wires, Traffic::collectives, rank_, peer, tear),
                       .leaves_host = spec.layout.leaves_host(rank_, peer)});
@@ -87,8 +87,7 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
       const bool quiet = std::all_of(links_.begin(), links_.end(),
                                      [](const Link& link) { return link.out->empty(); });
       if (quiet) {
-        last_call_ = round.call;
-        last_number_ = round.number;
+        last_ = {.call = round.call, .packed = round.packed, .number = round.number};
         return;
       }
     }
@@ -166,14 +165,12 @@ bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
 }
 
 void TcpLinks::compare_calls(int peer, const FrameHeader& header, TcpRound& round) {
-  if (header.number == last_number_ && header.number < round.number) {
+  if (header.number == last_.number && header.number < round.number) {
     std::vector<std::uint64_t> seen(links_.size());
     seen[peer] = header.call;
-    seen[rank_] = last_call_.packed();
-    const Place place{std::string(name_of(last_call_.operation)), last_number_,
-                      standing_.spec().name};
+    seen[rank_] = last_.packed;
     if (seen[peer] != seen[rank_]) {
-      standing_.fail(Ending::mismatch, rank_, calls_differ(place, seen));
+      standing_.fail(Ending::mismatch, rank_, calls_differ(place_of(last_), seen));
     }
   }
   round.seen[peer] = header.call;

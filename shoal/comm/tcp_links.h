@@ -29,7 +29,7 @@ struct TcpRound {
   std::uint64_t packed = 0;
   std::uint64_t number = 0;
   Deadline deadline = Deadline::never();
-  std::vector<std::uint64_t> seen;  // by rank: the call of the frames that came; 0: none came
+  std::vector<std::uint64_t> seen{};  // by rank: the call of the frames that came; 0: none came
 };
 
 // One thread at a time.
@@ -81,8 +81,7 @@ class TcpLinks {
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> bytes_between_hosts_{0};
   // The call before: a rank may have ended it before it heard what others called.
-  Call last_call_;
-  std::uint64_t last_number_ = 0;
+  TcpRound last_;
   bool farewell_said_ = false;
 };
 

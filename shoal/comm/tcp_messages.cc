@@ -62,7 +62,7 @@ TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
   const TcpGroupSpec& spec = standing.spec();
   for (int peer = 0; peer < spec.size; ++peer) {
     if (tear.seed != 0) tear.seed += 1000;
-    const int fd = spec.wires.for_messages[peer].fd();
+    const int fd = spec.wires.socket(Traffic::messages, peer).fd();
     incoming_.emplace_back(fd, receiver_from(spec.wires, Traffic::messages, spec.rank, peer, tear));
     outgoing_.emplace_back(fd, sender_to(spec.wires, Traffic::messages, spec.rank, peer, tear));
   }

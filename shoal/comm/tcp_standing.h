@@ -26,7 +26,7 @@ struct TcpGroupSpec {
   std::string_view engine = "tcp";
   int rank = 0;
   int size = 1;
-  TcpWires wires;
+  TcpWires wires{0};
   Patience patience;
   AlgorithmPolicy algorithms;
   NetworkLayout layout;

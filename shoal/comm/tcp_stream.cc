@@ -29,11 +29,6 @@ std::uint32_t crc_of(const Stretches& stretches) {
   return crc;
 }
 
-bool is_ready(int fd, short events) {
-  pollfd entry{fd, events, 0};
-  return poll(&entry, 1, 0) > 0;
-}
-
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
 // Appends what lies beyond `skip` bytes of `stretches`, up to `limit` bytes.
@@ -208,7 +203,7 @@ Flow SocketReceiver::read_payload() {
   return Flow::moved;
 }
 
-bool SocketReceiver::can_go_on() { return is_ready(fd_, POLLIN); }
+bool SocketReceiver::can_go_on() { return has_events(fd_, POLLIN); }
 
 short SocketReceiver::events_to_await() { return POLLIN; }
 

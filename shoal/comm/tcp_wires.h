@@ -2,6 +2,8 @@
 // on one host.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -11,21 +13,27 @@
 
 namespace shoal {
 
+// Each has connections of its own, so that different threads can use them.
+enum class Traffic : std::uint8_t { collectives, messages };
+inline constexpr int kTraffics = 2;
+
 struct TcpWires {
-  // By rank, the own place empty: connections for collectives, and others for messages, so that
-  // different threads can use them.
-  std::vector<Socket> for_collectives;
-  std::vector<Socket> for_messages;
+  explicit TcpWires(int size) {
+    for (std::vector<Socket>& all : sockets) all.resize(static_cast<std::size_t>(size));
+  }
+  Socket& socket(Traffic traffic, int rank) { return sockets[static_cast<int>(traffic)][rank]; }
+  const Socket& socket(Traffic traffic, int rank) const {
+    return sockets[static_cast<int>(traffic)][rank];
+  }
+
+  std::array<std::vector<Socket>, kTraffics> sockets;  // by traffic and rank, the own place empty
   // Of the ranks of this host; null: everything goes over TCP. Shared: by all ranks when they are
   // threads.
   std::shared_ptr<Region> region;
   std::vector<int> places;  // by rank, where it is in the region; -1: on another host
-
-  int size() const { return static_cast<int>(for_collectives.size()); }
 };
 
 // One direction each.
-enum class Traffic : std::uint8_t { collectives, messages };
 std::unique_ptr<FrameSender> sender_to(const TcpWires& wires, Traffic traffic, int rank, int peer,
                                        const TearBytes& tear);
 std::unique_ptr<FrameReceiver> receiver_from(const TcpWires& wires, Traffic traffic, int rank,

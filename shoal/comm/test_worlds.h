@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <functional>
 #include <mutex>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,12 +50,6 @@ class Watchdog {
   std::jthread thread_;
 };
 
-inline std::vector<int> first_ranks(int size) {
-  std::vector<int> ranks(static_cast<std::size_t>(size));
-  std::iota(ranks.begin(), ranks.end(), 0);
-  return ranks;
-}
-
 // The first half of the ranks on one host and the rest on another, where hosts matter.
 inline int ranks_per_host(int size) { return (size + 1) / 2; }
 inline NetworkLayout on_two_hosts(int size) {
@@ -77,7 +70,7 @@ inline void with_group(int size, const CommOptions& options,
                        const std::function<void(Group&)>& body) {
   const Watchdog watchdog("a world of " + std::to_string(size));
   run_ranks(size, options, [&](World& world) {
-    const auto group = world.form_group("all", first_ranks(size), soon());
+    const auto group = world.form_group("all", all_ranks(size), soon());
     body(*group);
   });
 }

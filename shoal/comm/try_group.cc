@@ -8,6 +8,7 @@
 #include "shoal/comm/call.h"
 #include "shoal/comm/reduce_kernels.h"
 #include "shoal/comm/serial_result.h"
+#include "shoal/comm/world.h"
 
 namespace shoal {
 namespace {
@@ -22,7 +23,7 @@ class Trial {
         size_(group.size()),
         seconds_(seconds),
         whole_(schedule_of(algorithm, size_, layout)),
-        pieces_(handed_to_all(reduce_scatter_schedule_of(algorithm, size_, layout))),
+        pieces_(handed_on(reduce_scatter_schedule_of(algorithm, size_, layout), all_ranks(size_))),
         in_order_(schedule_of(Algorithm::two_shot, size_)),
         to_root_(algorithm == Algorithm::hierarchical ? pieces_ : in_order_) {}
 

@@ -7,6 +7,7 @@
 
 #include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/core/error.h"
+#include "shoal/core/statistics.h"
 
 namespace shoal {
 namespace {
@@ -22,11 +23,6 @@ MeasureOptions measured_by(const TuneOptions& options, Algorithm algorithm) {
   measured.to_bytes = options.to_bytes;
   measured.repetitions = 1;
   return measured;
-}
-
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
-#include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/forming.h"
 #include "shoal/comm/store_world.h"
 #include "shoal/core/error.h"
@@ -24,12 +24,17 @@ std::optional<Topology> topology_for(const CommOptions& options, int size) {
                   options.topology, topology.size(), size));
 }
 
-std::unique_ptr<FormsGroup> forms_group(const Forming& forming, Engine engine, bool two_networks) {
-  const bool hierarchical = engine == Engine::hierarchical;
-  if (engine == Engine::memory) return forms_memory_group(forming);
-  if (engine == Engine::shm) return forms_shm_group(forming);
-  if (two_networks) return forms_hybrid_group(forming, hierarchical);
-  return hierarchical ? forms_hierarchical_group(forming) : forms_tcp_group(forming);
+// An algorithm that was asked for by name needs no table; but a file that is named has to be good.
+ChoiceTable choices_for(const CommOptions& options) {
+  if (!options.choices.empty()) return read_choices(options.choices);
+  return options.algorithm == Algorithm::automatic ? ChoiceTable::shipped() : ChoiceTable{};
+}
+
+std::unique_ptr<FormsGroup> forms_group(const Forming& forming, bool two_networks) {
+  if (forming.engine == Engine::memory || forming.engine == Engine::shm) {
+    return forms_shared_group(forming);
+  }
+  return two_networks ? forms_hybrid_group(forming) : forms_tcp_group(forming);
 }
 
 // Terms: the list of ranks, a line; engine, algorithms and hosts, a line; what else options say.
@@ -66,7 +71,7 @@ StoreWorld::StoreWorld(std::shared_ptr<Store> store, Membership me, const CommOp
       me_(me),
       options_(options),
       topology_(topology_for(options, me.size)),
-      choices_(options.choices.empty() ? ChoiceTable::shipped() : read_choices(options.choices)),
+      choices_(choices_for(options)),
       members_(std::make_shared<Members>(store_, me, options, deadline)),
       registry_(std::make_shared<GroupRegistry>()) {}
 
@@ -160,6 +165,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
                         .ranks = ranks,
                         .rank = rank,
                         .store = store,
+                        .engine = engine,
                         .members = members_,
                         .registry = registry_,
                         .options = options_,
@@ -173,7 +179,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
                                   forming.algorithms.text(), fmt::join(forming.layout.hosts, ", "));
   if (forming.layout.links) terms += forming.layout.links->text();
   if (two_networks) terms += "and a second network\n";
-  const auto forms = forms_group(forming, engine, two_networks);
+  const auto forms = forms_group(forming, two_networks);
   store->set(fmt::format("offer/{}", rank), forms->offer(deadline), deadline);
   // The last to come opens the way for all.
   if (store->add("arrived", 1, deadline) == static_cast<std::int64_t>(ranks.size())) {
@@ -184,6 +190,12 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
       deadline);
   check_agreement(me_.rank, name, terms, agreed);
   return forms->finish(deadline);
+}
+
+std::vector<int> all_ranks(int size) {
+  std::vector<int> ranks(static_cast<std::size_t>(size));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
 }
 
 std::unique_ptr<World> join_world(std::shared_ptr<Store> store, Membership me,

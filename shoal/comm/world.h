@@ -69,6 +69,8 @@ class World {
                                             Deadline deadline) = 0;
 };
 
+std::vector<int> all_ranks(int size);  // 0, 1, ..., size - 1
+
 struct Membership {
   int rank = 0;
   int size = 1;

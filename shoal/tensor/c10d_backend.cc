@@ -31,9 +31,7 @@ C10dBackend::C10dBackend(c10::intrusive_ptr<c10d::Store> store, int rank, int si
     const std::string ranks = fmt::format("{}/", fmt::join(settings.global_ranks, ","));
     world_ = join_world(with_prefix(over_torch_store(std::move(store), "the job's store"), ranks),
                         {.rank = rank, .size = size}, settings.comm, join);
-    std::vector<int> everybody(static_cast<std::size_t>(size));
-    std::iota(everybody.begin(), everybody.end(), 0);
-    group_ = std::make_unique<AsyncGroup>(world_->form_group(name_, everybody, join));
+    group_ = std::make_unique<AsyncGroup>(world_->form_group(name_, all_ranks(size), join));
   } catch (const Error&) {
     std::rethrow_exception(torch_error(std::current_exception()));
   }

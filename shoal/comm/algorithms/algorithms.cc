@@ -36,18 +36,9 @@ Schedule reduce_scatter_schedule_of(Algorithm algorithm, int size, const Network
 
 Schedule reduce_schedule_of(Algorithm algorithm, int size, int root, const NetworkLayout& layout) {
   const bool hierarchical = algorithm == Algorithm::hierarchical;
-  Schedule schedule = hierarchical ? hierarchical_reduce_scatter(size, layout.hosts)
-                                   : reduce_scatter_part(two_shot_schedule(size));
-  const int step = schedule.steps();
-  for (int rank = 0; rank < size; ++rank) {
-    if (rank == root) continue;
-    schedule.transfers.push_back({.step = step,
-                                  .from = rank,
-                                  .to = root,
-                                  .first = rank,
-                                  .effect = Transfer::Effect::replace});
-  }
-  return schedule;
+  return handed_on(
+      reduce_scatter_schedule_of(hierarchical ? algorithm : Algorithm::two_shot, size, layout),
+      {root});
 }
 
 std::string_view name_of(Algorithm algorithm) {

@@ -21,7 +21,7 @@ Schedule schedule_of(Algorithm algorithm, int size, const NetworkLayout& layout 
 // Of reduce_scatter, where the algorithm leaves chunk c on rank c; else that of two_shot.
 Schedule reduce_scatter_schedule_of(Algorithm algorithm, int size,
                                     const NetworkLayout& layout = {});
-// Of reduce: whole chunks go from where they are summed to `root`.
+// Of reduce: hierarchical, else two_shot's additions, and whole chunks to `root`.
 Schedule reduce_schedule_of(Algorithm algorithm, int size, int root,
                             const NetworkLayout& layout = {});
 std::string_view name_of(Algorithm algorithm);

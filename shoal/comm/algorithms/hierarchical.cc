@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/world.h"
 
 namespace shoal {
 namespace {
@@ -106,12 +107,6 @@ Schedule in_order(Schedule schedule) {
   return schedule;
 }
 
-std::vector<int> each_its_own(int size) {
-  std::vector<int> owners(static_cast<std::size_t>(size));
-  for (int rank = 0; rank < size; ++rank) owners[rank] = rank;
-  return owners;
-}
-
 Schedule named(std::string name, int size, int chunks) {
   return {.algorithm = std::move(name), .size = size, .chunks = chunks, .transfers = {}};
 }
@@ -121,7 +116,7 @@ Schedule named(std::string name, int size, int chunks) {
 // Counterparts own neighbouring chunks: what goes to one carrier is one stretch.
 Schedule hierarchical_schedule(int size, const std::vector<int>& host_of) {
   const Hosts hosts(size, host_of);
-  std::vector<int> owners = each_its_own(size);
+  std::vector<int> owners = all_ranks(size);
   std::sort(owners.begin(), owners.end(), [&](int a, int b) {
     return std::pair(hosts.place(a), hosts.of(a)) < std::pair(hosts.place(b), hosts.of(b));
   });
@@ -133,13 +128,13 @@ Schedule hierarchical_schedule(int size, const std::vector<int>& host_of) {
 
 Schedule hierarchical_reduce_scatter(int size, const std::vector<int>& host_of) {
   Schedule schedule = named("hierarchical", size, size);
-  reduce_to_owners(Hosts(size, host_of), each_its_own(size), schedule);
+  reduce_to_owners(Hosts(size, host_of), all_ranks(size), schedule);
   return in_order(std::move(schedule));
 }
 
 Schedule hierarchical_all_gather(int size, const std::vector<int>& host_of) {
   Schedule schedule = named("hierarchical", size, size);
-  hand_out(Hosts(size, host_of), each_its_own(size), 0, schedule);
+  hand_out(Hosts(size, host_of), all_ranks(size), 0, schedule);
   return in_order(std::move(schedule));
 }
 
