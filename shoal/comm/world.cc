@@ -46,20 +46,23 @@ void check_agreement(int rank, const std::string& group, const std::string& term
     throw InvalidInput(fmt::format("rank {} forms group {} of ranks {}, another one of ranks {}",
                                    rank, group, list, their_list));
   }
-  const std::size_t begin = list.size() + 1;
-  const std::string way = terms.substr(begin, terms.find('\n', begin) - begin);
-  const std::string their_way = agreed.substr(begin, agreed.find('\n', begin) - begin);
-  if (way != their_way) {
-    throw InvalidInput(fmt::format(
-        "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
-        "comm.algorithm, comm.choices and comm.ranks_per_host",
-        rank, group, way, their_way));
-  }
-  if (agreed != terms) {
+  const auto after_list = [&](const std::string& all) { return all.substr(list.size() + 1); };
+  const auto way = [&](const std::string& all) {
+    return after_list(all).substr(0, after_list(all).find('\n'));
+  };
+  const auto rest = [&](const std::string& all) { return after_list(all).substr(way(all).size()); };
+  // A second network also decides about algorithms: the cause first.
+  if (rest(agreed) != rest(terms)) {
     throw InvalidInput(fmt::format(
         "rank {} has another comm.topology than another rank of group {}, or only one of them a "
         "comm.second_interface_address; start all workers with the same options",
         rank, group));
+  }
+  if (way(agreed) != way(terms)) {
+    throw InvalidInput(fmt::format(
+        "rank {} forms group {} {}, another rank {}; start all workers with the same comm.engine, "
+        "comm.algorithm, comm.choices and comm.ranks_per_host",
+        rank, group, way(terms), way(agreed)));
   }
 }
 
