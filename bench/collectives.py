@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""shoal's collectives on one host beside PyTorch's Gloo and an MPI, interleaved in one run.
+"""shoal's collectives on one host beside PyTorch's Gloo and MPIs, interleaved in one run.
 
 usage: bench/collectives.py [-n 2] [--operations all_reduce,...] [--from 4] [--to 268435456]
                             [--repetitions 5] [--json FILE]
@@ -7,7 +7,7 @@ usage: bench/collectives.py [-n 2] [--operations all_reduce,...] [--from 4] [--t
 Contenders, each once in every repetition:
   shared    shoal comm bench --buffers shared      ordinary  shoal comm bench
   plugin    PyTorch's collectives on shoal         gloo      PyTorch's on Gloo
-  mpi       Open MPI with and without its single copies, whichever is faster; left out without mpicc
+  openmpi, mpich   those of them that shoal comm bench --against can run, at the fastest of its settings
 All time alike: buffers written anew, a meeting, the slowest rank of each call; medians of 5 to 400
 calls. A figure is the median of the repetitions, with the smallest and largest beside it. Virtual
 cores move: what was measured near (they share a cache) and far is reported apart, and a repetition
@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -49,10 +48,10 @@ class Bench:
     def __init__(self, options, folder):
         self.options = options
         self.folder = pathlib.Path(folder)
-        self.mpi = None
-        if shutil.which("mpicc") and shutil.which("mpirun"):
-            self.mpi = self.folder / "mpi_collectives"
-            run(["mpicc", "-O2", "-o", self.mpi, ROOT / "bench/peers/mpi_collectives.c"])
+        engines = self.folder / "engines.json"
+        run([SHOAL, "comm", "engines", "--json", engines])
+        found = json.loads(engines.read_text())
+        self.mpis = [mpi for mpi in ("openmpi", "mpich") if found[mpi]["cpu"]["all_reduce"] == "yes"]
 
     def distance(self):
         """Whether the cores are near; None when there is one."""
@@ -61,13 +60,16 @@ class Bench:
         ping = json.loads(file.read_text())["machine_after"]["ping_seconds"]
         return None if ping is None else "near" if ping < 125e-9 else "far"
 
-    def shoal(self, operation, buffers):
+    def shoal(self, operation, buffers, against=()):
+        """{contender: {bytes: seconds}}"""
         file = self.folder / "shoal.json"
         run([SHOAL, "comm", "bench", "-n", self.options.n, "--operation", operation, "--buffers",
              buffers, "--from", self.options.first, "--to", self.options.last, "--repetitions", 1,
-             "--json", file])
-        figures = [row["median_seconds"] for row in json.loads(file.read_text())["sizes"]]
-        return dict(zip(self.sizes(operation), figures, strict=True))
+             "--json", file, *(["--against", ",".join(against)] if against else [])])
+        figures = json.loads(file.read_text())
+        found = {buffers: figures["sizes"]} | figures.get("against", {})
+        return {name: dict(zip(self.sizes(operation), [row["median_seconds"] for row in table], strict=True))
+                for name, table in found.items()}
 
     def sizes(self, operation):
         """shoal rounds up to whole numbers for all ranks: what becomes the same is measured once."""
@@ -83,26 +85,10 @@ class Bench:
         return rows(run([PYTHON, ROOT / "bench/peers/torch_collectives.py", backend, operation,
                          self.options.n, self.options.first, self.options.last]))
 
-    def open_mpi(self, operation):
-        best = {}
-        crowded = self.options.n > len(os.sched_getaffinity(0))
-        binding = (["--oversubscribe", "--mca", "mpi_yield_when_idle", 1] if crowded
-                   else ["--bind-to", "core"])
-        for mechanism in ("cma", "none"):
-            found = rows(run(["mpirun", "-n", self.options.n, *binding, "--mca",
-                              "btl_vader_single_copy_mechanism", mechanism, self.mpi, operation,
-                              self.options.first, self.options.last]))
-            best = {size: min(seconds, best.get(size, seconds)) for size, seconds in found.items()}
-        return best
-
     def contenders(self, operation):
-        named = {"shared": lambda: self.shoal(operation, "shared"),
-                 "ordinary": lambda: self.shoal(operation, "ordinary"),
-                 "plugin": lambda: self.torch(operation, "shoal"),
-                 "gloo": lambda: self.torch(operation, "gloo")}
-        if self.mpi:
-            named["mpi"] = lambda: self.open_mpi(operation)
-        return named
+        """{contender: {bytes: seconds}}"""
+        return (self.shoal(operation, "shared") | self.shoal(operation, "ordinary", self.mpis)
+                | {"plugin": self.torch(operation, "shoal"), "gloo": self.torch(operation, "gloo")})
 
     def measure(self, operation):
         """{"near" or "far": {contender: {bytes: [seconds of each repetition]}}}"""
@@ -110,7 +96,7 @@ class Bench:
         while done < self.options.repetitions and tries > 0:
             tries -= 1
             before = self.distance()
-            found = {name: call() for name, call in self.contenders(operation).items()}
+            found = self.contenders(operation)
             if self.distance() != before:
                 continue  # the cores moved apart or together meanwhile
             figures = classes.setdefault(before, {name: {} for name in found})
@@ -137,21 +123,19 @@ def size_text(size):
 
 def show(operation, distance, figures):
     names = list(figures)
+    ratios = [("gloo", "shared"), ("gloo", "plugin")]
+    ratios += [(mpi, own) for mpi in ("openmpi", "mpich") if mpi in figures for own in ("shared", "ordinary")]
     repetitions = len(next(iter(figures["gloo"].values())))
     print(f"\n{operation}, {distance or 'one core'}, {repetitions} repetitions")
     print(f"{'size':>9}" + "".join(f"{name:>28}" for name in names)
-          + f"{'gloo/shared':>13}{'gloo/plugin':>13}" + (f"{'mpi/shared':>12}{'mpi/ordinary':>14}"
-                                                         if "mpi" in figures else ""))
+          + "".join(f"{f'{peer}/{own}':>18}" for peer, own in ratios))
     for size in sorted(figures["shared"]):
         median = {name: statistics.median(figures[name][size]) for name in names}
         line = f"{size_text(size):>9}"
         for name in names:
             times = figures[name][size]
             line += f"{f'{text(median[name])} ({text(min(times))} - {text(max(times))})':>28}"
-        line += f"{median['gloo'] / median['shared']:>13.1f}{median['gloo'] / median['plugin']:>13.1f}"
-        if "mpi" in figures:
-            line += (f"{median['mpi'] / median['shared']:>12.2f}"
-                     f"{median['mpi'] / median['ordinary']:>14.2f}")
+        line += "".join(f"{median[peer] / median[own]:>18.2f}" for peer, own in ratios)
         print(line, flush=True)
 
 
@@ -166,8 +150,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, folder)
-        if not bench.mpi:
-            print("no mpicc: measured without an MPI")
+        if not bench.mpis:
+            print("measured without an MPI: shoal comm engines says why")
         results = {}
         for operation in options.operations.split(","):
             results[operation] = bench.measure(operation)

@@ -1,5 +1,4 @@
 # The command build/bin/shoal, what `cmake --install` copies, and the target shoal::shoal.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 get_property(modules GLOBAL PROPERTY SHOAL_MODULES)

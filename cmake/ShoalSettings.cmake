@@ -25,6 +25,10 @@ if(NOT DEFINED CMAKE_UNITY_BUILD)
 endif()
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 6)
 
+# Where modules that are loaded at run time lie, below the build folder and below the prefix.
+include(GNUInstallDirs)
+set(SHOAL_MODULES ${CMAKE_INSTALL_LIBDIR}/shoal)
+
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # -fPIC for programs too, where CMake would write -fPIE: a precompiled header fits only files that

@@ -12,7 +12,7 @@ python_pins=(safetensors==0.8.0 numpy==2.4.6)
 needed=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libtomlplusplus-dev
         libcli11-dev libssl-dev zlib1g-dev libhwy-dev libgtest-dev libgmock-dev python3-dev
         dataset-fashion-mnist)
-for_tests=(openmpi-bin libopenmpi-dev mpich openssh-server iproute2 clang-format python3-sklearn)
+for_tests=(openmpi-bin libopenmpi-dev mpich libmpich-dev openssh-server iproute2 clang-format python3-sklearn)
 for_tidy=(clang-tidy-19)  # clang 14, Debian's default, has no std::source_location
 
 # Prints those of its arguments that are not installed.

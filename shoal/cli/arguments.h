@@ -52,7 +52,7 @@ struct CommEnginesArguments {
 };
 
 struct CommTestArguments {
-  int ranks = 4;
+  std::optional<int> ranks;
   std::optional<int> ranks_per_host;
   std::string engine;     // empty: all
   std::string algorithm;  // empty: all
@@ -78,6 +78,7 @@ struct CommBenchArguments {
   std::string buffers = "ordinary";
   std::optional<std::int64_t> from, to;  // bytes
   int repetitions = 5;
+  std::string against;  // names of MPIs, with commas between; empty: none
   std::filesystem::path json;
   std::filesystem::path svg;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "shoal/cli/comm_against.h"
 #include "shoal/cli/comm_chart.h"
 #include "shoal/cli/comm_names.h"
 #include "shoal/cli/comm_times.h"
@@ -108,6 +109,17 @@ nlohmann::json to_json(const MachineProbe& probe) {
   return json;
 }
 
+nlohmann::json rows_of(const std::vector<Measured>& sizes) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Measured& size : sizes) {
+    rows.push_back({{"bytes", size.bytes},
+                    {"median_seconds", size.median},
+                    {"least_median_seconds", size.least},
+                    {"most_median_seconds", size.most}});
+  }
+  return rows;
+}
+
 nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured>& sizes) {
   nlohmann::json json = {{"operation", name_of(options.operation)},
                          {"engine", name_of(options.engine)},
@@ -117,19 +129,15 @@ nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured
                          {"cores", allowed_cores().size()},
                          {"repetitions", options.repetitions},
                          {"buffers", options.shared_buffers ? "shared" : "ordinary"},
-                         {"sizes", nlohmann::json::array()}};
-  for (const Measured& size : sizes) {
-    nlohmann::json row = {{"bytes", size.bytes},
-                          {"calls", size.calls},
-                          {"median_seconds", size.median},
-                          {"least_median_seconds", size.least},
-                          {"most_median_seconds", size.most},
-                          {"p99_seconds", size.p99}};
-    if (size.bytes > 0) {
-      row["algorithm_bytes_per_second"] = algorithm_bandwidth(size);
-      row["bus_bytes_per_second"] = bus_bandwidth(size, options.operation, options.ranks);
-    }
-    json["sizes"].push_back(row);
+                         {"sizes", rows_of(sizes)}};
+  for (std::size_t place = 0; place < sizes.size(); ++place) {
+    const Measured& size = sizes[place];
+    nlohmann::json& row = json["sizes"][place];
+    row["calls"] = size.calls;
+    row["p99_seconds"] = size.p99;
+    if (size.bytes == 0) continue;
+    row["algorithm_bytes_per_second"] = algorithm_bandwidth(size);
+    row["bus_bytes_per_second"] = bus_bandwidth(size, options.operation, options.ranks);
   }
   return json;
 }
@@ -142,14 +150,14 @@ class Files {
     if (!arguments.json.empty()) json_.emplace(arguments.json);
     if (!arguments.svg.empty()) svg_.emplace(arguments.svg);
   }
-  void write(const nlohmann::json& figures, const std::vector<Measured>& sizes,
+  void write(const nlohmann::json& figures, const std::vector<ChartLine>& lines,
              const std::string& title) {
     if (json_) {
       json_->write(figures.dump(2) + "\n");
       json_->commit();
     }
     if (svg_) {
-      svg_->write(chart_of(sizes, title));
+      svg_->write(chart_of(lines, title));
       svg_->commit();
     }
   }
@@ -158,21 +166,43 @@ class Files {
   std::optional<AtomicFile> json_, svg_;
 };
 
+std::string place_of_ranks(int ranks) {
+  const int cores = static_cast<int>(allowed_cores().size());
+  return ranks <= cores ? "each on a core of its own"
+                        : fmt::format("sharing {} core{}", cores, cores == 1 ? "" : "s");
+}
+
 void bench_alone(const CommBenchArguments& arguments, const MeasureOptions& options) {
+  engines_alone(arguments.engine, "bench");
+  const std::vector<Mpi> mpis = mpis_called(arguments.against);
   Files files(arguments);
   const MachineProbe before = probe_machine();
   std::cout << text_of(before);
-  const int cores = static_cast<int>(allowed_cores().size());
-  print_head(title_of(options), options.ranks <= cores ? "each on a core of its own"
-                                                       : fmt::format("sharing {} core{}", cores,
-                                                                     cores == 1 ? "" : "s"));
-  const auto sizes = measure(options, [&](const Measured& size) { print_row(options, size); });
+  std::vector<Measured> sizes;
+  std::vector<ChartLine> lines;
+  nlohmann::json against;
+  if (mpis.empty()) {
+    print_head(title_of(options), place_of_ranks(options.ranks));
+    sizes = measure(options, [&](const Measured& size) { print_row(options, size); });
+    lines = {{"shoal", sizes}};
+  } else {
+    std::cout << title_of(options) << ": " << place_of_ranks(options.ranks) << std::endl;
+    const auto contenders = measure_against(
+        options, mpis, process_environment()("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
+    std::cout << table_of(contenders);
+    sizes = contenders.front().sizes;
+    for (const Contender& contender : contenders) {
+      lines.push_back({contender.name, contender.sizes});
+      if (&contender != &contenders.front()) against[contender.name] = rows_of(contender.sizes);
+    }
+  }
   const MachineProbe after = probe_machine();
   std::cout << text_of(after);
   nlohmann::json figures = to_json(options, sizes);
   figures["machine_before"] = to_json(before);
   figures["machine_after"] = to_json(after);
-  files.write(figures, sizes, title_of(options));
+  if (!against.is_null()) figures["against"] = against;
+  files.write(figures, lines, title_of(options));
 }
 
 // A worker of a job. Rank 0 prints and writes.
@@ -181,6 +211,9 @@ void bench_in_job(const CommBenchArguments& arguments, MeasureOptions options,
   if (arguments.ranks && *arguments.ranks != place.size) {
     throw InvalidInput(
         fmt::format("-n {}: the job has {} workers; leave -n out", *arguments.ranks, place.size));
+  }
+  if (!arguments.against.empty()) {
+    throw InvalidInput("--against starts jobs of its own: leave the launcher out");
   }
   options.ranks = place.size;
   options.ranks_per_host = arguments.ranks_per_host.value_or(0);
@@ -206,7 +239,7 @@ void bench_in_job(const CommBenchArguments& arguments, MeasureOptions options,
   nlohmann::json figures = to_json(options, sizes);
   figures["engine"] = group->engine();
   figures["hosts"] = world.hosts();
-  files->write(figures, sizes, title);
+  files->write(figures, {{"shoal", sizes}}, title);
 }
 
 }  // namespace

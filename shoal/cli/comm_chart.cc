@@ -66,14 +66,19 @@ std::string grid(const Axis& x, const Axis& y) {
 
 }  // namespace
 
-std::string chart_of(const std::vector<Measured>& sizes, const std::string& title) {
-  double least = sizes.front().least;
-  double most = sizes.front().p99;
-  for (const Measured& size : sizes) {
-    least = std::min(least, size.least);
-    most = std::max({most, size.p99, size.most});
+std::string chart_of(const std::vector<ChartLine>& lines, const std::string& title) {
+  static constexpr const char* kColours[] = {"#1f5fa8", "#c0504d", "#4f8f3f", "#8064a2"};
+  const bool alone = lines.size() == 1;
+  const std::vector<Measured>& first = lines.front().sizes;
+  double least = first.front().least;
+  double most = first.front().most;
+  for (const ChartLine& line : lines) {
+    for (const Measured& size : line.sizes) {
+      least = std::min(least, size.least);
+      most = std::max({most, alone ? size.p99 : size.most, size.most});
+    }
   }
-  const Axis x(static_cast<double>(sizes.front().bytes), static_cast<double>(sizes.back().bytes), 4,
+  const Axis x(static_cast<double>(first.front().bytes), static_cast<double>(first.back().bytes), 4,
                kLeft, kRight);
   const Axis y(least, most, 10, kBottom, kTop);
   std::string svg = fmt::format(
@@ -83,17 +88,25 @@ std::string chart_of(const std::vector<Measured>& sizes, const std::string& titl
       "<text x=\"{}\" y=\"30\" font-size=\"15\">{}</text>\n",
       kLeft, title);
   svg += grid(x, y);
-  for (const Measured& size : sizes) {
+  for (std::size_t number = 0; number < lines.size(); ++number) {
+    const char* const colour = kColours[number % std::size(kColours)];
+    for (const Measured& size : lines[number].sizes) {
+      svg += fmt::format("<path stroke=\"{}\" stroke-width=\"4\" d=\"M{:.1f},{:.1f} V{:.1f}\"/>\n",
+                         colour, x.at(static_cast<double>(size.bytes)), y.at(size.least),
+                         y.at(size.most));
+    }
+    svg += line_of(lines[number].sizes, x, y, &Measured::median,
+                   fmt::format("stroke=\"{}\" stroke-width=\"2\"", colour));
+    if (alone) continue;
     svg +=
-        fmt::format("<path stroke=\"#1f5fa8\" stroke-width=\"4\" d=\"M{:.1f},{:.1f} V{:.1f}\"/>\n",
-                    x.at(static_cast<double>(size.bytes)), y.at(size.least), y.at(size.most));
+        fmt::format("<text x=\"{}\" y=\"{}\" font-size=\"13\" fill=\"{}\">{}</text>\n", kLeft + 15,
+                    kTop + 20 + 18 * static_cast<double>(number), colour, lines[number].name);
   }
-  svg += line_of(sizes, x, y, &Measured::median, "stroke=\"#1f5fa8\" stroke-width=\"2\"");
-  svg += line_of(sizes, x, y, &Measured::p99, "stroke=\"#c0504d\" stroke-dasharray=\"4 3\"");
+  if (alone)
+    svg += line_of(first, x, y, &Measured::p99, "stroke=\"#c0504d\" stroke-dasharray=\"4 3\"");
   svg += fmt::format(
-      "<text x=\"{0}\" y=\"{1}\">line: median, with the spread of repetitions; dashed: 99th "
-      "percentile</text>\n</svg>\n",
-      kLeft, kBottom + 42);
+      "<text x=\"{0}\" y=\"{1}\">{2}: median, with the spread of repetitions{3}</text>\n</svg>\n",
+      kLeft, kBottom + 42, alone ? "line" : "lines", alone ? "; dashed: 99th percentile" : "");
   return svg;
 }
 

@@ -8,8 +8,13 @@
 
 namespace shoal {
 
-// A whole SVG file: the medians as a line with their spread, the 99th percentiles as a thin one.
-// `title` stands above. Needs a size.
-std::string chart_of(const std::vector<Measured>& sizes, const std::string& title);
+struct ChartLine {
+  std::string name;
+  std::vector<Measured> sizes;  // not empty
+};
+
+// A whole SVG file: for each line its medians with their spread; where there is one line, also its
+// 99th percentiles. `title` stands above.
+std::string chart_of(const std::vector<ChartLine>& lines, const std::string& title);
 
 }  // namespace shoal

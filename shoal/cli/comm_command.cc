@@ -12,6 +12,7 @@
 #include "shoal/cli/comm_times.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
+#include "shoal/cli/job_worlds.h"
 #include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/algorithms/tree_packing.h"
 #include "shoal/comm/schedule_time.h"
@@ -134,6 +135,14 @@ nlohmann::json to_json(const OnTopology& on, std::int64_t elements) {
   return json;
 }
 
+void print_trial(std::string_view engine, Algorithm algorithm, int ranks, std::int64_t results,
+                 std::int64_t wrong) {
+  std::cout << fmt::format("{:<12} {:<19} {} ranks  {:>6} results  {}", engine, name_of(algorithm),
+                           ranks, results,
+                           wrong == 0 ? "all right" : fmt::format("{} wrong", wrong))
+            << std::endl;
+}
+
 // The ranks are threads, whatever the engine. Returns how many results were wrong.
 std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_per_host) {
   CommOptions options;
@@ -150,13 +159,30 @@ std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_
     all.results += own.results;
     all.faults.insert(all.faults.end(), own.faults.begin(), own.faults.end());
   });
-  std::cout << fmt::format(
-                   "{:<12} {:<19} {} ranks  {:>6} results  {}", name_of(engine), name_of(algorithm),
-                   ranks, all.results,
-                   all.faults.empty() ? "all right" : fmt::format("{} wrong", all.faults.size()))
-            << std::endl;
+  print_trial(name_of(engine), algorithm, ranks, all.results,
+              static_cast<std::int64_t>(all.faults.size()));
   for (const std::string& fault : all.faults) std::cout << "  " << fault << "\n";
   return all.faults.size();
+}
+
+// The workers of a job try one group after another; rank 0 says how it went.
+std::size_t try_in_job(JobWorlds& worlds, Engine engine, Algorithm algorithm, int ranks_per_host) {
+  CommOptions options;
+  options.engine = engine;
+  options.algorithm = algorithm;
+  options.ranks_per_host = ranks_per_host;
+  const auto world = worlds.join(options);
+  const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
+  const auto group = world->form_group("test", all_ranks(world->size()), deadline);
+  const TrialReport own = try_group(*group, algorithm, world->hosts(), options.collective_seconds);
+  for (const std::string& fault : own.faults) std::cout << "  " << fault << std::endl;
+  std::int64_t counts[] = {own.results, static_cast<std::int64_t>(own.faults.size())};
+  const Buffer all = buffer(std::span<std::int64_t>(counts));
+  group->all_reduce({&all, 1}, ReduceOp::sum, deadline);
+  if (world->rank() == 0) {
+    print_trial(group->engine(), algorithm, world->size(), counts[0], counts[1]);
+  }
+  return static_cast<std::size_t>(counts[1]);
 }
 
 void require_ranks(int ranks) {
@@ -164,21 +190,45 @@ void require_ranks(int ranks) {
   throw InvalidInput(fmt::format("-n {}: give 1 to 128 ranks", ranks));
 }
 
+std::size_t test_alone(const CommTestArguments& arguments,
+                       const std::vector<Algorithm>& algorithms) {
+  const int ranks = arguments.ranks.value_or(4);
+  require_ranks(ranks);
+  const int ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, ranks);
+  std::size_t wrong = 0;
+  for (const Engine engine : engines_alone(arguments.engine, "test")) {
+    for (const Algorithm algorithm : algorithms) {
+      wrong += try_engine(engine, algorithm, ranks, ranks_per_host);
+    }
+  }
+  return wrong;
+}
+
+std::size_t test_in_job(const CommTestArguments& arguments, const WorkerPlace& place,
+                        const std::vector<Algorithm>& algorithms) {
+  if (arguments.ranks && *arguments.ranks != place.size) {
+    throw InvalidInput(
+        fmt::format("-n {}: the job has {} workers; leave -n out", *arguments.ranks, place.size));
+  }
+  const Engine engine =
+      arguments.engine.empty() ? Engine::automatic : engines_called(arguments.engine).front();
+  JobWorlds worlds(place, CommOptions{}.join_seconds);
+  std::size_t wrong = 0;
+  for (const Algorithm algorithm : algorithms) {
+    wrong += try_in_job(worlds, engine, algorithm, arguments.ranks_per_host.value_or(0));
+  }
+  return wrong;
+}
+
 }  // namespace
 
 int comm_test_command(const CommTestArguments& arguments) {
   try {
-    require_ranks(arguments.ranks);
-    const auto engines = engines_called(arguments.engine);
     std::vector<Algorithm> algorithms(std::begin(kAlgorithms), std::end(kAlgorithms));
     if (!arguments.algorithm.empty()) algorithms = {algorithm_called(arguments.algorithm)};
-    const int ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, arguments.ranks);
-    std::size_t wrong = 0;
-    for (const Engine engine : engines) {
-      for (const Algorithm algorithm : algorithms) {
-        wrong += try_engine(engine, algorithm, arguments.ranks, ranks_per_host);
-      }
-    }
+    const auto place = place_from_environment(process_environment());
+    const std::size_t wrong =
+        place ? test_in_job(arguments, *place, algorithms) : test_alone(arguments, algorithms);
     return wrong == 0 ? kOk : kOther;
   } catch (...) {
     return report_failure(std::current_exception(), /*training=*/false, std::cerr);

@@ -1,178 +1,123 @@
 // What each engine can do on this machine, found out by doing it.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <functional>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "shoal/cli/comm_trials.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
+#include "shoal/cli/job_worlds.h"
+#include "shoal/comm/mpi_process.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/launch/mpi_launcher.h"
 
 namespace shoal {
 namespace {
 
-constexpr int kRanks = 2;
-using Numbers = std::vector<std::int32_t>;
-
-// Makes one operation among two ranks; whether the result is right.
-struct Trial {
-  std::string operation;
-  std::function<bool(Group&, Deadline)> is_right;
-};
-
-ConstBuffer given(const Numbers& numbers) { return buffer(std::span(numbers)); }
-Buffer taken(Numbers& numbers) { return buffer(std::span(numbers)); }
-
-std::vector<Trial> collectives_alike() {
-  return {
-      {"all_reduce",
-       [](Group& group, Deadline deadline) {
-         Numbers numbers{group.rank() + 1, 7};
-         const Buffer all = taken(numbers);
-         group.all_reduce({&all, 1}, ReduceOp::sum, deadline);
-         return numbers == Numbers{3, 14};
-       }},
-      {"reduce",
-       [](Group& group, Deadline deadline) {
-         const Numbers numbers{group.rank() + 1};
-         Numbers sum(1);
-         group.reduce(given(numbers), taken(sum), 1, ReduceOp::sum, deadline);
-         return group.rank() != 1 || sum[0] == 3;
-       }},
-      {"reduce_scatter",
-       [](Group& group, Deadline deadline) {
-         const Numbers numbers{1, 2};
-         Numbers sum(1);
-         group.reduce_scatter(given(numbers), taken(sum), ReduceOp::sum, deadline);
-         return sum[0] == 2 * (group.rank() + 1);
-       }},
-      {"broadcast",
-       [](Group& group, Deadline deadline) {
-         Numbers numbers{group.rank() == 1 ? 9 : 0};
-         group.broadcast(taken(numbers), 1, deadline);
-         return numbers[0] == 9;
-       }},
-      {"all_gather",
-       [](Group& group, Deadline deadline) {
-         const Numbers own{group.rank() + 4};
-         Numbers all(kRanks);
-         group.all_gather(given(own), taken(all), deadline);
-         return all == Numbers{4, 5};
-       }},
-  };
-}
-
-// Some give, some take.
-std::vector<Trial> collectives_by_rank() {
-  return {
-      {"gather",
-       [](Group& group, Deadline deadline) {
-         const Numbers own{group.rank() + 4};
-         Numbers first(1);
-         Numbers second(1);
-         const Buffer places[] = {taken(first), taken(second)};
-         group.gather(given(own), places, 0, deadline);
-         return group.rank() != 0 || (first[0] == 4 && second[0] == 5);
-       }},
-      {"scatter",
-       [](Group& group, Deadline deadline) {
-         const Numbers first{4};
-         const Numbers second{5};
-         Numbers own(1);
-         const ConstBuffer pieces[] = {given(first), given(second)};
-         group.scatter(pieces, taken(own), 1, deadline);
-         return own[0] == group.rank() + 4;
-       }},
-      {"all_to_all",
-       [](Group& group, Deadline deadline) {
-         const Numbers own{group.rank()};
-         Numbers first(1);
-         Numbers second(1);
-         const ConstBuffer in[] = {given(own), given(own)};
-         const Buffer out[] = {taken(first), taken(second)};
-         group.all_to_all(in, out, deadline);
-         return first[0] == 0 && second[0] == 1;
-       }},
-      {"send, receive",
-       [](Group& group, Deadline deadline) {
-         Numbers numbers{group.rank() == 0 ? 6 : 0};
-         if (group.rank() == 0) {
-           group.send(given(numbers), 1, deadline);
-         } else {
-           group.receive(taken(numbers), 0, deadline);
-         }
-         return numbers[0] == 6;
-       }},
-      {"barrier",
-       [](Group& group, Deadline deadline) {
-         group.barrier(deadline);
-         return true;
-       }},
-  };
-}
-
-std::vector<Trial> trials() {
-  std::vector<Trial> all = collectives_alike();
-  for (Trial& trial : collectives_by_rank()) all.push_back(std::move(trial));
-  return all;
-}
-
-struct Way {
+// What came of trying one way to exchange data.
+struct Found {
   std::string name;
-  CommOptions options;
+  std::string what = {};                           // "engine mpi over Open MPI v4.1.4"
+  std::string absent = {};                         // why it could not be tried
+  std::map<std::string, std::string> faults = {};  // by operation, otherwise
+  std::string answer(const std::string& operation) const {
+    return absent.empty() && !faults.contains(operation) ? "yes" : "no";
+  }
   std::string column(const std::string& text) const {
     return fmt::format("{:<{}}", text, std::max<std::size_t>(8, name.size() + 2));
   }
 };
 
-std::vector<Way> ways() {
-  std::vector<Way> all;
+CommOptions options_of(Engine engine) {
+  CommOptions options;
+  options.engine = engine;
+  return options;
+}
+
+std::vector<Found> found_by_threads() {
+  const RunsOnRanks run = [](const CommOptions& options, const std::function<void(World&)>& body) {
+    run_ranks(kTrialRanks, options, body);
+  };
+  std::vector<Found> all;
   for (const Engine engine : kEngines) {
-    if (engine == Engine::automatic) continue;
-    Way way{std::string(name_of(engine)), {}};
-    way.options.engine = engine;
-    all.push_back(way);
+    if (engine == Engine::automatic || engine == Engine::mpi) continue;
+    all.push_back(
+        {.name = std::string(name_of(engine)), .faults = faults_of(options_of(engine), run)});
   }
   // Two addresses of the loopback stand for two networks.
-  Way hybrid{"hybrid", {}};
-  hybrid.options.engine = Engine::tcp;
-  hybrid.options.interface_address = "127.0.0.1";
-  hybrid.options.second_interface_address = "127.0.0.2";
-  all.push_back(hybrid);
+  CommOptions hybrid = options_of(Engine::tcp);
+  hybrid.interface_address = "127.0.0.1";
+  hybrid.second_interface_address = "127.0.0.2";
+  all.push_back({.name = "hybrid", .faults = faults_of(hybrid, run)});
   return all;
 }
 
-// Empty when every operation is right; else by operation why it is not. A group serves until an
-// operation fails.
-std::map<std::string, std::string> faults_of(const Way& way, const std::vector<Trial>& all) {
-  std::map<std::string, std::string> faults;
-  for (std::size_t next = 0; next < all.size(); ++next) {
-    std::atomic<std::size_t> at = next;
-    try {
-      run_ranks(kRanks, way.options, [&](World& world) {
-        const Deadline deadline = Deadline::after_seconds(way.options.join_seconds);
-        const auto group = world.form_group("engines", {0, 1}, deadline);
-        for (std::size_t trial = next; trial < all.size(); ++trial) {
-          at = trial;
-          if (!all[trial].is_right(*group, deadline)) throw Error("the result is wrong");
-          group->barrier(deadline);
-        }
-      });
-      break;
-    } catch (const Error& error) {
-      faults[all[at].operation] = error.what();
-      next = at;
-    }
+// A file for the answer of another process; gone with this object.
+class AnswerFile {
+ public:
+  AnswerFile()
+      : path_(std::filesystem::temp_directory_path() /
+              fmt::format("shoal-engines-{}.json", getpid())) {}
+  ~AnswerFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
   }
-  return faults;
+  AnswerFile(const AnswerFile&) = delete;
+  AnswerFile& operator=(const AnswerFile&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+// This same command as two processes that the MPI's own launcher starts.
+Found found_over(Mpi mpi, const EnvironmentLookup& environment) {
+  Found found{.name = std::string(name_of(mpi))};
+  try {
+    found.what = fmt::format("engine mpi over {}", load_mpi(mpi)->library());
+    const MpiLauncher launcher =
+        find_mpi_launcher(mpi, environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
+    const AnswerFile answer;
+    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+    run_under_mpi(launcher,
+                  {.ranks = kTrialRanks,
+                   .program = {self, "comm", "engines", "--json", answer.path().string()}},
+                  Deadline::after(std::chrono::seconds(120)));
+    std::ifstream file(answer.path());
+    const nlohmann::json json = nlohmann::json::parse(file);
+    for (const auto& [operation, says] : json.at(found.name).at("cpu").items()) {
+      if (says != "yes") found.faults[operation] = says;
+    }
+  } catch (const Error& error) {
+    found.absent = error.what();
+  }
+  return found;
+}
+
+// As a worker of a job that an MPI has started.
+Found found_in_job(const WorkerPlace& place) {
+  if (place.mpi == Mpi::automatic || place.size != kTrialRanks) {
+    throw InvalidInput(
+        "in a job, `shoal comm engines` tries engine mpi alone: start it by mpirun -n 2, or "
+        "outside "
+        "of a job");
+  }
+  JobWorlds worlds(place, CommOptions{}.join_seconds);
+  const RunsOnRanks run = [&](const CommOptions& options, const std::function<void(World&)>& body) {
+    body(*worlds.join(options));
+  };
+  return {.name = std::string(name_of(place.mpi)),
+          .faults = faults_of(options_of(Engine::mpi), run)};
 }
 
 void end_line(std::string& row) {
@@ -180,37 +125,63 @@ void end_line(std::string& row) {
   row += "\n";
 }
 
+std::string table_of(const std::vector<Found>& all) {
+  std::string table = fmt::format("{:<16}", "memory of a CPU");
+  for (const Found& found : all) table += found.column(found.name);
+  end_line(table);
+  for (const Trial& trial : trials()) {
+    std::string row = fmt::format("{:<16}", trial.operation);
+    for (const Found& found : all) row += found.column(found.answer(trial.operation));
+    end_line(row);
+    table += row;
+  }
+  for (const Found& found : all) {
+    for (const auto& [operation, fault] : found.faults) {
+      table += fmt::format("{} over {}: {}\n", operation, found.name, fault);
+    }
+    if (!found.absent.empty()) {
+      table += fmt::format("{}: {}\n", found.name, found.absent);
+    } else if (!found.what.empty()) {
+      table += fmt::format("{}: {}\n", found.name, found.what);
+    }
+  }
+  return table;
+}
+
+nlohmann::json json_of(const std::vector<Found>& all) {
+  nlohmann::json json;
+  for (const Found& found : all) {
+    for (const Trial& trial : trials()) {
+      const auto fault = found.faults.find(trial.operation);
+      json[found.name]["cpu"][trial.operation] = !found.absent.empty()         ? found.absent
+                                                 : fault == found.faults.end() ? "yes"
+                                                                               : fault->second;
+    }
+  }
+  return json;
+}
+
 }  // namespace
 
 int comm_engines_command(const CommEnginesArguments& arguments) {
   try {
-    const std::vector<Way> all = ways();
-    const std::vector<Trial> operations = trials();
-    std::map<std::string, std::map<std::string, std::string>> faults;
-    std::string table = fmt::format("{:<16}", "memory of a CPU");
-    for (const Way& way : all) {
-      faults[way.name] = faults_of(way, operations);
-      table += way.column(way.name);
-    }
-    end_line(table);
-    nlohmann::json json;
-    std::string reasons;
-    for (const Trial& trial : operations) {
-      std::string row = fmt::format("{:<16}", trial.operation);
-      for (const Way& way : all) {
-        const auto fault = faults[way.name].find(trial.operation);
-        const bool works = fault == faults[way.name].end();
-        row += way.column(works ? "yes" : "no");
-        json[way.name]["cpu"][trial.operation] = works ? "yes" : fault->second;
-        if (!works)
-          reasons += fmt::format("{} over {}: {}\n", trial.operation, way.name, fault->second);
+    const EnvironmentLookup environment = process_environment();
+    const auto place = place_from_environment(environment);
+    std::vector<Found> all;
+    if (place) {
+      all = {found_in_job(*place)};
+      if (place->rank != 0) return kOk;
+    } else {
+      all = found_by_threads();
+      for (const Mpi mpi : kMpis) {
+        if (mpi != Mpi::automatic) all.push_back(found_over(mpi, environment));
       }
-      end_line(row);
-      table += row;
     }
-    if (!arguments.json.empty()) replace_file(arguments.json, json.dump(2) + "\n");
-    std::cout << table << reasons << "memory of a GPU: no engine takes it; copy to the CPU first\n";
-    return reasons.empty() ? kOk : kOther;
+    if (!arguments.json.empty()) replace_file(arguments.json, json_of(all).dump(2) + "\n");
+    std::cout << table_of(all) << "memory of a GPU: no engine takes it; copy to the CPU first\n";
+    const bool right = std::all_of(all.begin(), all.end(),
+                                   [](const Found& found) { return found.faults.empty(); });
+    return right ? kOk : kOther;
   } catch (...) {
     return report_failure(std::current_exception(), /*training=*/false, std::cerr);
   }

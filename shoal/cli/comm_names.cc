@@ -27,6 +27,15 @@ std::vector<Engine> engines_called(const std::string& name) {
       fmt::format("there is no engine '{}': choose one of {}", name, engine_names()));
 }
 
+std::vector<Engine> engines_alone(const std::string& name, const std::string& command) {
+  std::vector<Engine> engines = engines_called(name);
+  std::erase(engines, Engine::mpi);
+  if (!engines.empty()) return engines;
+  throw InvalidInput(fmt::format(
+      "engine mpi needs processes that an MPI has started: mpirun -n 4 shoal comm {} --engine mpi",
+      command));
+}
+
 std::string engine_names() {
   std::string names;
   for (const Engine engine : engines_called("")) {

@@ -12,6 +12,8 @@ namespace shoal {
 Algorithm algorithm_called(const std::string& name);
 std::vector<Engine> engines_called(const std::string& name);  // empty: all
 std::string engine_names();                                   // "memory, shm, ..."
+// Of ranks that a command makes by itself: mpi is none of them, and refused by name.
+std::vector<Engine> engines_alone(const std::string& name, const std::string& command);
 
 // `given`, or half of the ranks, rounded up.
 int ranks_per_host_of(std::optional<int> given, int ranks);

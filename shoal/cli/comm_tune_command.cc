@@ -20,7 +20,7 @@ namespace {
 
 std::vector<TuneOptions> options_of(const CommTuneArguments& arguments) {
   std::vector<TuneOptions> all;
-  for (const Engine engine : engines_called(arguments.engine)) {
+  for (const Engine engine : engines_alone(arguments.engine, "bench")) {
     for (const Operation operation : kChosenOperations) {
       const bool wanted = arguments.operation.empty() || arguments.operation == name_of(operation);
       if (!wanted || tuned_algorithms(engine, operation).size() < 2) continue;

@@ -132,7 +132,9 @@ CLI::App& add_comm_plan(CLI::App& comm, CommPlanArguments& arguments) {
 CLI::App& add_comm_test(CLI::App& comm, CommTestArguments& arguments) {
   CLI::App& test =
       *comm.add_subcommand("test", "Try every operation on this machine against its serial result");
-  test.add_option("-n", arguments.ranks, "Ranks, each a thread")->option_text("N (4)");
+  test.add_option("-n", arguments.ranks,
+                  "Ranks, each a thread. In a job (shoal run, torchrun, mpirun, srun) its workers")
+      ->option_text("N (4)");
   add_ranks_per_host(test, arguments.ranks_per_host);
   test.add_option("--engine", arguments.engine, engine_names())->option_text("NAME (all)");
   test.add_option("--algorithm", arguments.algorithm, algorithm_names())->option_text("NAME (all)");
@@ -195,6 +197,11 @@ CLI::App& add_comm_bench(CLI::App& comm, CommBenchArguments& arguments) {
   add_sizes(bench, arguments, "BYTES (268435456)");
   bench.add_option("--repetitions", arguments.repetitions, "Of each size, of 5 to 400 calls")
       ->option_text("N (5)");
+  bench
+      .add_option("--against", arguments.against,
+                  "openmpi, mpich or both: their collectives in turn with shoal's, in each "
+                  "repetition, at the fastest of their settings")
+      ->option_text("NAME,...");
   add_file(bench, "--json", arguments.json, "Write the figures as JSON");
   add_file(bench, "--svg", arguments.svg, "Draw time over size");
   bench.footer(

@@ -41,7 +41,7 @@ class AsyncGroupTest : public testing::TestWithParam<Engine> {
 
 INSTANTIATE_TEST_SUITE_P(Engines, AsyncGroupTest,
                          testing::Values(Engine::memory, Engine::shm, Engine::tcp,
-                                         Engine::hierarchical),
+                                         Engine::hierarchical, Engine::mpi),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST_P(AsyncGroupTest, CollectivesKeepTheirOrder) {

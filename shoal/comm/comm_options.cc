@@ -67,6 +67,8 @@ std::string_view name_of(Engine engine) {
       return "tcp";
     case Engine::hierarchical:
       return "hierarchical";
+    case Engine::mpi:
+      return "mpi";
   }
   return "?";
 }
@@ -79,7 +81,11 @@ OptionTable describe(CommOptions& o) {
           choice("engine", o.engine, named(kEngines),
                  "Where the bytes go. automatic: memory for threads, shm when all members of a "
                  "group are on one host, hierarchical (shm inside hosts and tcp between them) when "
-                 "two of them share one, else tcp."),
+                 "two of them share one, else tcp. mpi: messages of an MPI, in jobs that its "
+                 "mpirun started."),
+          choice("mpi", o.mpi, named(kMpis),
+                 "Which MPI serves engine mpi. automatic: the one whose launcher started the "
+                 "workers."),
           choice(
               "algorithm", o.algorithm, algorithms(),
               "How sums are made, and with it the order in which floats are added. automatic: "

@@ -11,8 +11,8 @@
 #include <tuple>
 
 #include "shoal/comm/algorithms/algorithms.h"
+#include "shoal/comm/frame_group.h"
 #include "shoal/comm/region.h"
-#include "shoal/comm/tcp_group.h"
 #include "shoal/comm/test_worlds.h"
 
 namespace shoal::test {
@@ -38,13 +38,13 @@ class Counters : public testing::TestWithParam<std::tuple<Engine, Algorithm, int
     return bytes;
   }
 
-  bool has_wires() const { return engine() == Engine::tcp || engine() == Engine::hierarchical; }
+  bool has_wires() const { return engine() != Engine::memory && engine() != Engine::shm; }
 
   // two_shot sends what is small once to everybody.
   bool goes_in_one_shot(std::size_t elements) const {
     if (algorithm() != Algorithm::two_shot) return false;
     const std::size_t bytes = elements * 4;
-    return has_wires() ? bytes * static_cast<std::size_t>(size() - 1) <= TcpGroup::kSmallBytes
+    return has_wires() ? bytes * static_cast<std::size_t>(size() - 1) <= FrameGroup::kSmallBytes
                        : bytes <= RegionShape::kSmallBytes;
   }
 
@@ -99,6 +99,13 @@ INSTANTIATE_TEST_SUITE_P(Hosts, Counters,
                                           testing::Values(Algorithm::two_shot, Algorithm::ring,
                                                           Algorithm::hierarchical),
                                           testing::Values(2, 3, 4, 5, 8)),
+                         name_of_counters_case);
+
+INSTANTIATE_TEST_SUITE_P(Messages, Counters,
+                         testing::Combine(testing::Values(Engine::mpi),
+                                          testing::Values(Algorithm::two_shot, Algorithm::ring,
+                                                          Algorithm::hierarchical),
+                                          testing::Values(2, 3, 5)),
                          name_of_counters_case);
 
 }  // namespace

@@ -179,5 +179,12 @@ INSTANTIATE_TEST_SUITE_P(
                      testing::Values(2, 3, 4, 6), testing::Range(std::size_t{0}, std::size_t{6})),
     name_of_difference);
 
+INSTANTIATE_TEST_SUITE_P(Messages, DifferingCalls,
+                         testing::Combine(testing::Values(Engine::mpi),
+                                          testing::Values(Algorithm::two_shot, Algorithm::ring),
+                                          testing::Values(2, 4),
+                                          testing::Range(std::size_t{0}, std::size_t{6})),
+                         name_of_difference);
+
 }  // namespace
 }  // namespace shoal::test

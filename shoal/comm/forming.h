@@ -36,6 +36,7 @@ class FormsGroup {
 
 std::unique_ptr<FormsGroup> forms_shared_group(const Forming& forming);  // memory, shm
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);     // tcp, hierarchical
+std::unique_ptr<FormsGroup> forms_mpi_group(const Forming& forming);
 // Over two networks: comm.second_interface_address. A tcp or hierarchical group in each.
 std::unique_ptr<FormsGroup> forms_hybrid_group(const Forming& forming);
 

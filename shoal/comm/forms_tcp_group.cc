@@ -15,9 +15,9 @@
 #include "shoal/comm/failure.h"
 #include "shoal/comm/forming.h"
 #include "shoal/comm/forms_region.h"
+#include "shoal/comm/frame_group.h"
 #include "shoal/comm/handshake.h"
 #include "shoal/comm/interfaces.h"
-#include "shoal/comm/tcp_group.h"
 #include "shoal/comm/tcp_socket.h"
 
 namespace shoal {
@@ -42,7 +42,7 @@ class TcpGroupForms final : public FormsGroup {
     spec_.rank = forming.rank;
     spec_.size = size_;
     spec_.engine = name_of(forming.engine);
-    spec_.wires = TcpWires(size_);
+    spec_.wires = FrameWires(size_);
     spec_.algorithms = forming.algorithms;
     spec_.layout = forming.layout;
     spec_.tear = forming.options.tear_bytes;
@@ -89,7 +89,7 @@ class TcpGroupForms final : public FormsGroup {
       accept_all(deadline);
       listener_.reset();
     }
-    return std::make_unique<TcpGroup>(std::move(spec_), forming_.registry);
+    return std::make_unique<FrameGroup>(std::move(spec_), forming_.registry);
   }
 
  private:
@@ -285,7 +285,7 @@ class TcpGroupForms final : public FormsGroup {
 
   const Forming forming_;
   const int size_;
-  TcpGroupSpec spec_;
+  FrameGroupSpec spec_;
   Socket listener_;
   std::string secret_;
   std::optional<FormsRegion> region_;  // of this host, when others of the group are on it

@@ -66,6 +66,8 @@ class FrameSender {
   // The payload is borrowed until it was sent.
   virtual void queue(const FrameHeader& header, Stretches payload) = 0;
   virtual bool empty() const = 0;
+  // Whether the peer may have everything already, though this end does not know it yet.
+  virtual bool is_handed_over() const { return empty(); }
   virtual Flow flush() = 0;
   // Forgets the frames that have not begun.
   virtual void drop_unbegun() = 0;

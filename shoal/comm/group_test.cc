@@ -459,6 +459,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(Engine::memory, Engine::tcp, Engine::hierarchical),
                      testing::Values(Algorithm::hierarchical), testing::Values(2, 3, 4, 7)),
     name_of_case);
+INSTANTIATE_TEST_SUITE_P(Messages, EveryEngine,
+                         testing::Combine(testing::Values(Engine::mpi),
+                                          testing::Values(Algorithm::two_shot,
+                                                          Algorithm::hierarchical),
+                                          testing::Values(1, 2, 3, 7)),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(Messages, EverySchedule,
+                         testing::Combine(testing::Values(Engine::mpi),
+                                          testing::ValuesIn(kAlgorithms), testing::Values(2, 3, 5)),
+                         name_of_case);
 // Powers of two and others, even and odd.
 INSTANTIATE_TEST_SUITE_P(
     Others, EverySchedule,

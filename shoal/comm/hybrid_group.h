@@ -35,7 +35,7 @@ class HybridGroup final : public Group {
               std::shared_ptr<GroupRegistry> registry);
   ~HybridGroup() override;
 
-  // Times all-reduces over both channels at once, up to 40 ms each or 16 MiB; keeps what the
+  // Times all-reduces over both channels at once, up to 100 ms each or 16 MiB; keeps what the
   // slowest rank found. Called by all ranks; returns when all have come.
   void measure(Deadline deadline);
   // The same on every rank.

@@ -159,7 +159,7 @@ std::vector<std::string> MeasureOptions::problems() const {
                                  name_of(operation), name_of(algorithm),
                                  algorithm == Algorithm::ring ? " and reduce_scatter" : ""));
   }
-  if (shared_buffers && (engine == Engine::tcp || engine == Engine::hierarchical)) {
+  if (shared_buffers && engine != Engine::memory && engine != Engine::shm) {
     faults.push_back(
         fmt::format("no buffer is shared over {}: measure ordinary ones", name_of(engine)));
   }

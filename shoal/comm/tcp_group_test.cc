@@ -1,13 +1,12 @@
 // What only the tcp engine can meet: bytes that come torn and late, strangers, damaged frames,
 // addresses that lead nowhere.
-#include "shoal/comm/tcp_group.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <cstring>
 
+#include "shoal/comm/frame_group.h"
 #include "shoal/comm/interfaces.h"
 #include "shoal/comm/tcp_socket.h"
 #include "shoal/comm/tcp_stream.h"
@@ -110,7 +109,7 @@ std::vector<float> summed(int size, Algorithm algorithm, TearBytes tear) {
   return result;
 }
 
-TEST(TcpGroup, TornAndDelayedBytesGiveTheSameBits) {
+TEST(FrameGroup, TornAndDelayedBytesGiveTheSameBits) {
   for (const Algorithm algorithm : {Algorithm::two_shot, Algorithm::ring, Algorithm::double_tree,
                                     Algorithm::recursive_doubling}) {
     const std::vector<float> expected = summed(3, algorithm, {});
@@ -122,7 +121,7 @@ TEST(TcpGroup, TornAndDelayedBytesGiveTheSameBits) {
 }
 
 // More strangers than are kept knock before the member does; most of them say nothing.
-TEST(TcpGroup, FormsAmongACrowdOfStrangers) {
+TEST(FrameGroup, FormsAmongACrowdOfStrangers) {
   const Watchdog watchdog("a crowd of strangers");
   const auto store = make_memory_store();
   std::vector<Socket> strangers;

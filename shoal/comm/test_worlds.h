@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "shoal/comm/fake_mpi.h"
 #include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
@@ -62,6 +63,10 @@ inline CommOptions options_of(Engine engine, Algorithm algorithm, int size) {
   options.engine = engine;
   options.algorithm = algorithm;
   options.ranks_per_host = ranks_per_host(size);
+  if (engine == Engine::mpi) {
+    const auto mpi = std::make_shared<FakeMpi>(size);
+    options.mpi_process = [mpi](int rank) { return mpi->process(rank); };
+  }
   return options;
 }
 

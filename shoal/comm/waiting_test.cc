@@ -62,7 +62,7 @@ TEST_P(Waiting, CostsLittle) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, Waiting,
                          testing::Combine(testing::Values(Engine::memory, Engine::shm, Engine::tcp,
-                                                          Engine::hierarchical),
+                                                          Engine::hierarchical, Engine::mpi),
                                           testing::Values(Algorithm::two_shot, Algorithm::ring)),
                          [](const auto& info) {
                            return fmt::format("{}_{}", name_of(std::get<0>(info.param)),

@@ -34,6 +34,7 @@ std::unique_ptr<FormsGroup> forms_group(const Forming& forming, bool two_network
   if (forming.engine == Engine::memory || forming.engine == Engine::shm) {
     return forms_shared_group(forming);
   }
+  if (forming.engine == Engine::mpi) return forms_mpi_group(forming);
   return two_networks ? forms_hybrid_group(forming) : forms_tcp_group(forming);
 }
 

@@ -21,10 +21,16 @@ enum class Engine : std::uint8_t {
   shm,
   tcp,
   hierarchical,  // shm between ranks of one host, tcp between hosts
+  mpi,           // messages of the MPI whose launcher started the processes
 };
-inline constexpr Engine kEngines[] = {Engine::automatic, Engine::memory, Engine::shm, Engine::tcp,
-                                      Engine::hierarchical};
+inline constexpr Engine kEngines[] = {Engine::automatic, Engine::memory,       Engine::shm,
+                                      Engine::tcp,       Engine::hierarchical, Engine::mpi};
 std::string_view name_of(Engine engine);
+
+enum class Mpi : std::uint8_t { automatic, open_mpi, mpich };
+inline constexpr Mpi kMpis[] = {Mpi::automatic, Mpi::open_mpi, Mpi::mpich};
+std::string_view name_of(Mpi which);  // "automatic", "openmpi", "mpich"
+class MpiProcess;
 
 // For tests of the tcp engine: it has to be right however the network cuts and delays its bytes.
 struct TearBytes {
@@ -34,6 +40,7 @@ struct TearBytes {
 
 struct CommOptions {
   Engine engine = Engine::automatic;
+  Mpi mpi = Mpi::automatic;  // of engine mpi; automatic: the launcher's, as module launch knows it
   Algorithm algorithm = Algorithm::automatic;
   std::string choices;       // file for Algorithm::automatic (choices.h); empty: the shipped table
   std::string topology;      // file with the links of the world's ranks; empty: all alike
@@ -45,7 +52,9 @@ struct CommOptions {
   // Of a second network between hosts; empty: there is none. All-reduces of tcp groups use both.
   std::string second_interface_address;
   int ranks_per_host = 0;  // so many ranks in a row count as a host; 0: hosts are what they are
-  TearBytes tear_bytes;    // not an option of job files
+  // No options of job files, but for tests.
+  TearBytes tear_bytes;
+  std::function<std::shared_ptr<MpiProcess>(int rank)> mpi_process;  // in place of the launcher's
   std::vector<std::string> problems() const;
 };
 struct OptionTable;

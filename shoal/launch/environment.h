@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/world.h"
+
 namespace shoal {
 
 // The value of a variable; nothing when it is not set.
@@ -30,6 +32,7 @@ struct WorkerPlace {
 
   std::string source = "none";  // "shoal", "torchrun", "mpirun", "srun"
   bool store_is_torch = false;  // torchrun's agent already serves a c10d TCPStore at the master
+  Mpi mpi = Mpi::automatic;     // that can find the other workers; automatic: none, or not known
 
   // Not empty when all workers are on this host and nobody gave a secret: rank 0 then leaves its
   // port and a random secret in this file, in a folder that only this user can enter.
@@ -46,6 +49,7 @@ struct WorkerPlace {
 //   mpirun     Open MPI: OMPI_COMM_WORLD_*; MPICH and Intel (Hydra): PMI_RANK, PMI_SIZE,
 //              MPI_LOCALRANKID, MPI_LOCALNRANKS
 //   srun       SLURM_STEP_ID, SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, SLURM_STEP_NODELIST, ...
+//              and PMIX_RANK (Open MPI) or PMI_RANK (MPICH), as srun --mpi says
 // MASTER_ADDR, MASTER_PORT and SHOAL_SECRET(_FILE) are honoured for every launcher: workers on
 // several hosts need them where the launcher tells no address or shares no secret.
 // Nothing when no launcher's variables are set (a batch script of Slurm alone is no worker).

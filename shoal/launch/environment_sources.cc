@@ -183,7 +183,7 @@ std::optional<WorkerPlace> place_of_torchrun(const Variables& variables) {
 
 std::optional<WorkerPlace> place_of_open_mpi(const Variables& variables) {
   if (!variables.any_of({"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"})) return std::nullopt;
-  WorkerPlace place{.source = "mpirun"};
+  WorkerPlace place{.source = "mpirun", .mpi = Mpi::open_mpi};
   place.rank = variables.needed_number("OMPI_COMM_WORLD_RANK", place.source);
   place.size = variables.needed_number("OMPI_COMM_WORLD_SIZE", place.source);
   place.local_rank = variables.needed_number("OMPI_COMM_WORLD_LOCAL_RANK", place.source);
@@ -210,7 +210,7 @@ std::optional<WorkerPlace> place_of_hydra(const Variables& variables) {
   // srun sets PMI_* too; MPI_LOCALRANKID comes from Hydra only.
   if (!variables.any_of({"PMI_RANK", "PMI_SIZE"})) return std::nullopt;
   if (!variables.text("MPI_LOCALRANKID") && variables.text("SLURM_PROCID")) return std::nullopt;
-  WorkerPlace place{.source = "mpirun"};
+  WorkerPlace place{.source = "mpirun", .mpi = Mpi::mpich};
   place.rank = variables.needed_number("PMI_RANK", place.source);
   place.size = variables.needed_number("PMI_SIZE", place.source);
   place.local_rank = variables.needed_number("MPI_LOCALRANKID", place.source);
@@ -230,6 +230,8 @@ std::optional<WorkerPlace> place_of_srun(const Variables& variables) {
   if (!step) step = variables.text("SLURM_STEPID");
   if (!step || !variables.text("SLURM_PROCID")) return std::nullopt;
   WorkerPlace place{.source = "srun"};
+  if (variables.text("PMI_RANK")) place.mpi = Mpi::mpich;
+  if (variables.text("PMIX_RANK")) place.mpi = Mpi::open_mpi;
   place.rank = variables.needed_number("SLURM_PROCID", place.source);
   const auto of_step = variables.number("SLURM_STEP_NUM_TASKS");
   place.size = of_step ? *of_step : variables.needed_number("SLURM_NTASKS", place.source);

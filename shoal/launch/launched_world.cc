@@ -7,8 +7,10 @@ LaunchedWorld join_launched_world(const WorkerPlace& place, const CommOptions& o
   const Deadline deadline = Deadline::after_seconds(options.join_seconds);
   LaunchedWorld joined;
   std::shared_ptr<Store> store = meet(place, joined.server, deadline, torch_store);
+  CommOptions resolved = options;
+  if (resolved.mpi == Mpi::automatic) resolved.mpi = place.mpi;
   joined.world =
-      join_world(std::move(store), {.rank = place.rank, .size = place.size}, options, deadline);
+      join_world(std::move(store), {.rank = place.rank, .size = place.size}, resolved, deadline);
   return joined;
 }
 

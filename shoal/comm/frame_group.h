@@ -11,22 +11,22 @@
 #include <string>
 #include <vector>
 
+#include "shoal/comm/frame_exchanges.h"
+#include "shoal/comm/frame_links.h"
+#include "shoal/comm/frame_messages.h"
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/schedule_run.h"
-#include "shoal/comm/tcp_exchanges.h"
-#include "shoal/comm/tcp_links.h"
-#include "shoal/comm/tcp_messages.h"
 
 namespace shoal {
 
-class TcpGroup final : public Group {
+class FrameGroup final : public Group {
  public:
   static constexpr std::size_t kSmallBytes = std::size_t{32} << 10;
 
-  TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry);
-  ~TcpGroup() override;
+  FrameGroup(FrameGroupSpec spec, std::shared_ptr<GroupRegistry> registry);
+  ~FrameGroup() override;
 
   int rank() const override { return spec_.rank; }
   int size() const override { return spec_.size; }
@@ -51,19 +51,19 @@ class TcpGroup final : public Group {
                 Deadline deadline) override;
 
  private:
-  TcpRound round(const Call& call, Deadline deadline);
-  void meet(TcpRound& round);  // an exchange of nothing, so that everybody's call is compared
-  void reduce_small(TcpRound& round, const Parts& in, std::byte* out);
-  void run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting);
-  void run_schedule(TcpRound& round, FrameRun& run, Algorithm algorithm);
+  FrameRound round(const Call& call, Deadline deadline);
+  void meet(FrameRound& round);  // an exchange of nothing, so that everybody's call is compared
+  void reduce_small(FrameRound& round, const Parts& in, std::byte* out);
+  void run_frames(FrameRound& round, FrameRun& run, const Meeting& meeting);
+  void run_schedule(FrameRound& round, FrameRun& run, Algorithm algorithm);
   // A schedule that sums nothing, or of nothing.
-  void hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
+  void hand_out(FrameRound& round, const RankSchedule& schedule, const Parts& parts,
                 const Meeting& meeting);
 
-  const TcpGroupSpec spec_;
-  TcpStanding standing_;
-  TcpMessages messages_;
-  TcpLinks links_;
+  const FrameGroupSpec spec_;
+  FrameStanding standing_;
+  FrameMessages messages_;
+  FrameLinks links_;
   // Of the thread that makes collectives.
   std::uint64_t calls_ = 0;
   std::vector<std::byte> scratch_;

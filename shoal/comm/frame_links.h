@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "shoal/comm/call.h"
-#include "shoal/comm/tcp_messages.h"
-#include "shoal/comm/tcp_standing.h"
+#include "shoal/comm/frame_messages.h"
+#include "shoal/comm/frame_standing.h"
 
 namespace shoal {
 
-// What one collective does with the frames that come in. All calls come from TcpLinks::run.
-class TcpExchange {
+// What one collective does with the frames that come in. All calls come from FrameLinks::run.
+class FrameExchange {
  public:
   // Where the payload of a frame of this call goes; false: not yet, ask again later.
   virtual bool place(int from, const FrameHeader& header, Stretches& where) = 0;
@@ -20,11 +20,11 @@ class TcpExchange {
   virtual bool awaits(int from) const = 0;  // something is still to come from there
 
  protected:
-  ~TcpExchange() = default;
+  ~FrameExchange() = default;
 };
 
 // One collective under way.
-struct TcpRound {
+struct FrameRound {
   Call call;
   std::uint64_t packed = 0;
   std::uint64_t number = 0;
@@ -33,18 +33,18 @@ struct TcpRound {
 };
 
 // One thread at a time.
-class TcpLinks {
+class FrameLinks {
  public:
   // Whoever waits here says so over the connections for messages, where everybody looks.
-  TcpLinks(TcpStanding& standing, TcpMessages& messages);
+  FrameLinks(FrameStanding& standing, FrameMessages& messages);
 
-  FrameHeader header(const TcpRound& round, FrameKind kind, std::uint32_t index,
+  FrameHeader header(const FrameRound& round, FrameKind kind, std::uint32_t index,
                      std::size_t bytes) const;
   // The payload is borrowed until run() returns.
   void queue(int to, const FrameHeader& header, Stretches payload);
   // Moves frames in all directions until nothing is awaited and everything queued is with the
   // kernel.
-  void run(TcpExchange& exchange, TcpRound& round);
+  void run(FrameExchange& exchange, FrameRound& round);
   // Tells all ranks why this one goes. Returns soon, whatever they do.
   void say_farewell();
 
@@ -55,33 +55,34 @@ class TcpLinks {
 
  private:
   struct Link {
-    int fd = -1;
-    std::unique_ptr<FrameSender> out;
+    int fd = -1;  // that is readable when there is something to do; -1: there is none
+    std::unique_ptr<FrameSender> out;  // null: the own rank
     std::unique_ptr<FrameReceiver> in;
     bool leaves_host = false;
     bool held = false;    // what it sent is for later
     bool open = true;     // false once it said farewell or the connection ended
     Farewell farewell{};  // when not open
   };
-  void drive(TcpExchange& exchange, TcpRound& round);
-  bool take_in(int peer, TcpExchange& exchange, TcpRound& round);
-  bool take_header(int peer, TcpExchange& exchange, TcpRound& round);
-  void compare_calls(int peer, const FrameHeader& header, TcpRound& round);
-  void wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells);
+  void drive(FrameExchange& exchange, FrameRound& round);
+  bool take_in(int peer, FrameExchange& exchange, FrameRound& round);
+  bool take_header(int peer, FrameExchange& exchange, FrameRound& round);
+  void compare_calls(int peer, const FrameHeader& header, FrameRound& round);
+  void wait(const FrameExchange& exchange, const FrameRound& round, TellsOfWaiting& tells);
   bool fill_entries();
-  std::vector<int> absent(const TcpExchange& exchange, const TcpRound& round) const;
-  Place place_of(const TcpRound& round) const;
+  std::vector<int> absent(const FrameExchange& exchange, const FrameRound& round) const;
+  Place place_of(const FrameRound& round) const;
 
-  TcpStanding& standing_;
-  TcpMessages& messages_;
+  FrameStanding& standing_;
+  FrameMessages& messages_;
   const int rank_;
   std::vector<Link> links_;  // by rank; the own one is not used
   SocketPatience patience_;
+  Naps naps_;
   std::vector<pollfd> entries_;  // by rank, and one more; kept to spare allocations
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> bytes_between_hosts_{0};
   // The call before: a rank may have ended it before it heard what others called.
-  TcpRound last_;
+  FrameRound last_;
   bool farewell_said_ = false;
 };
 

@@ -1,4 +1,4 @@
-#include "shoal/comm/tcp_standing.h"
+#include "shoal/comm/frame_standing.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -58,7 +58,7 @@ FrameHeader TellsOfWaiting::frame(const std::vector<int>& awaited) const {
   return header;
 }
 
-TcpStanding::TcpStanding(const TcpGroupSpec& spec)
+FrameStanding::FrameStanding(const FrameGroupSpec& spec)
     : spec_(spec), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 std::optional<Stretches> Farewell::place(const FrameHeader& from) {
@@ -68,8 +68,8 @@ std::optional<Stretches> Farewell::place(const FrameHeader& from) {
   return words.empty() ? Stretches{} : Stretches{{words.data(), words.size()}};
 }
 
-void TcpStanding::spend(std::exception_ptr error, Ending ending, int blamed,
-                        std::string_view words) {
+void FrameStanding::spend(std::exception_ptr error, Ending ending, int blamed,
+                          std::string_view words) {
   const std::lock_guard lock(mutex_);
   if (spent_.is_set()) return;
   ending_ = ending;
@@ -77,9 +77,10 @@ void TcpStanding::spend(std::exception_ptr error, Ending ending, int blamed,
   if (ending == Ending::mismatch) words_ = words.substr(0, Farewell::kMostBytes);
   spent_.set(std::move(error));
   eventfd_write(wake_.fd(), 1);
+  if (spec_.wires.mpi) spec_.wires.mpi->process->forget_the_end();
 }
 
-void TcpStanding::queue_farewell(FrameSender& out) const {
+void FrameStanding::queue_farewell(FrameSender& out) const {
   const std::lock_guard lock(mutex_);
   FrameHeader header;
   header.kind = FrameKind::leaving;
@@ -92,20 +93,20 @@ void TcpStanding::queue_farewell(FrameSender& out) const {
 }
 
 // A frame that has begun must be finished first, or the farewell would be taken for its payload.
-void TcpStanding::say_farewell(int fd, FrameSender& out, Deadline soon) const {
+void FrameStanding::say_farewell(int fd, FrameSender& out, Deadline soon) const {
   out.drop_unbegun();
   queue_farewell(out);
   while (!out.empty() && out.flush() != Flow::gone && !out.empty()) {
     if (!out.await_room(soon)) break;
   }
-  shutdown(fd, SHUT_WR);
+  if (fd >= 0) shutdown(fd, SHUT_WR);
 }
 
-Deadline TcpStanding::farewell_deadline() const {
+Deadline FrameStanding::farewell_deadline() const {
   return Deadline::after(std::chrono::milliseconds(is_spent() ? 300 : 10000));
 }
 
-void TcpStanding::look_around(const Place& place, const Others& others, Deadline deadline) {
+void FrameStanding::look_around(const Place& place, const Others& others, Deadline deadline) {
   rethrow_if_spent();
   for (const int rank : spec_.dead()) {
     // A process may end once its part is done, while others still wait for each other.
@@ -122,11 +123,11 @@ void TcpStanding::look_around(const Place& place, const Others& others, Deadline
        not_joined(place, ranks, present, deadline.waited()));
 }
 
-void TcpStanding::fail_connection(const Place& place, int peer, std::string_view how) {
+void FrameStanding::fail_connection(const Place& place, int peer, std::string_view how) {
   fail(Ending::peer_lost, peer, peer_gone(place, peer, std::string(how)));
 }
 
-void TcpStanding::fail_without(const Place& place, int peer, const Farewell& farewell) {
+void FrameStanding::fail_without(const Place& place, int peer, const Farewell& farewell) {
   const int blamed = static_cast<int>(farewell.header.number) - 1;
   const bool names_another = blamed >= 0 && blamed < spec_.size && blamed != spec_.rank;
   switch (static_cast<Ending>(farewell.header.call)) {
@@ -150,8 +151,16 @@ void TcpStanding::fail_without(const Place& place, int peer, const Farewell& far
   fail_connection(place, peer, "has left the group, having given this rank up,");
 }
 
-int TcpStanding::longest_sleep(Deadline deadline, const TellsOfWaiting& tells) const {
-  return static_cast<int>(std::min({deadline.left(), kLookAround, tells.period()}).count());
+bool FrameStanding::sleep(std::vector<pollfd>& entries, Deadline deadline,
+                          const TellsOfWaiting& tells, Naps& naps) const {
+  const milliseconds longest = std::min({deadline.left(), kLookAround, tells.period()});
+  if (has_descriptors()) {
+    return poll(entries.data(), entries.size(), static_cast<int>(longest.count())) <= 0;
+  }
+  const auto nap = std::min<std::chrono::nanoseconds>(naps.next(), longest);
+  const timespec time{0, static_cast<long>(nap.count())};
+  ppoll(entries.data(), entries.size(), &time, nullptr);
+  return false;
 }
 
 bool SocketPatience::try_again() {

@@ -4,19 +4,19 @@
 #include <functional>
 #include <vector>
 
+#include "shoal/comm/frame_links.h"
 #include "shoal/comm/frame_run.h"
 #include "shoal/comm/parts.h"
 #include "shoal/comm/reduce_kernels.h"
-#include "shoal/comm/tcp_links.h"
 #include "shoal/core/partition.h"
 
 namespace shoal {
 
 // One frame from every rank to every other: barrier, and everything small. 1 step, (n-1) S.
-class AllToAllFrames final : public TcpExchange {
+class AllToAllFrames final : public FrameExchange {
  public:
   // Sends `own`; what rank r sends goes to memory + r * stride.
-  AllToAllFrames(TcpLinks& links, const TcpRound& round, int rank, int size);
+  AllToAllFrames(FrameLinks& links, const FrameRound& round, int rank, int size);
   void start(std::byte* own, std::size_t bytes, std::byte* memory, std::size_t stride);
 
   bool place(int from, const FrameHeader& header, Stretches& where) override;
@@ -24,8 +24,8 @@ class AllToAllFrames final : public TcpExchange {
   bool awaits(int from) const override { return !come_[from]; }
 
  private:
-  TcpLinks& links_;
-  const TcpRound& round_;
+  FrameLinks& links_;
+  const FrameRound& round_;
   const int rank_;
   const int size_;
   std::byte* memory_ = nullptr;
@@ -38,7 +38,7 @@ class AllToAllFrames final : public TcpExchange {
 // and reduces a segment as soon as all have come, in the order of ranks; in the second phase whole
 // slices go to everybody. all_reduce has both phases, which overlap; reduce_scatter only the first;
 // all_gather and broadcast only the second.
-class SegmentExchange final : public TcpExchange {
+class SegmentExchange final : public FrameExchange {
  public:
   static constexpr std::size_t kSegmentBytes = std::size_t{128} << 10;
   // A fast rank may be so many segments ahead of the slowest: memory for more is not kept.
@@ -54,7 +54,7 @@ class SegmentExchange final : public TcpExchange {
     Reduction reduce = nullptr;
   };
   // `scratch` is kept from call to call.
-  SegmentExchange(TcpLinks& links, const TcpRound& round, int rank, int size, Plan plan,
+  SegmentExchange(FrameLinks& links, const FrameRound& round, int rank, int size, Plan plan,
                   std::vector<std::byte>& scratch);
   void start();
 
@@ -71,8 +71,8 @@ class SegmentExchange final : public TcpExchange {
   void reduce_ready();
   bool gives(int rank) const;
 
-  TcpLinks& links_;
-  const TcpRound& round_;
+  FrameLinks& links_;
+  const FrameRound& round_;
   const int rank_;
   const int size_;
   const Plan plan_;
@@ -94,9 +94,9 @@ struct Meeting {
 };
 
 // The frames of a run.
-class RunFrames final : public TcpExchange {
+class RunFrames final : public FrameExchange {
  public:
-  RunFrames(TcpLinks& links, const TcpRound& round, FrameRun& run, const Meeting& meeting)
+  RunFrames(FrameLinks& links, const FrameRound& round, FrameRun& run, const Meeting& meeting)
       : links_(links), round_(round), run_(run), meeting_(meeting), to_hear_(meeting.hears) {}
   void start();
 
@@ -107,8 +107,8 @@ class RunFrames final : public TcpExchange {
  private:
   void send_ready();
 
-  TcpLinks& links_;
-  const TcpRound& round_;
+  FrameLinks& links_;
+  const FrameRound& round_;
   FrameRun& run_;
   const Meeting& meeting_;
   std::vector<bool> to_hear_;  // by rank

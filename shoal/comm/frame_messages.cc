@@ -1,4 +1,4 @@
-#include "shoal/comm/tcp_messages.h"
+#include "shoal/comm/frame_messages.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -26,10 +26,10 @@ std::string unpacked(std::uint64_t word) {
 
 }  // namespace
 
-class TcpMessages::Message {
+class FrameMessages::Message {
  public:
-  Message(const TcpGroupSpec& spec, bool sends, int peer, std::uint64_t number, std::uint64_t call,
-          Deadline deadline)
+  Message(const FrameGroupSpec& spec, bool sends, int peer, std::uint64_t number,
+          std::uint64_t call, Deadline deadline)
       : peer(peer),
         number(number),
         call(call),
@@ -51,15 +51,16 @@ class TcpMessages::Message {
   const std::uint64_t call;
   const Deadline deadline;
   TellsOfWaiting tells;
+  Naps naps;
 
  private:
-  const TcpGroupSpec& spec_;
+  const FrameGroupSpec& spec_;
   const bool sends_;
 };
 
-TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
+FrameMessages::FrameMessages(FrameStanding& standing) : standing_(standing) {
   TearBytes tear = standing.spec().tear;
-  const TcpGroupSpec& spec = standing.spec();
+  const FrameGroupSpec& spec = standing.spec();
   for (int peer = 0; peer < spec.size; ++peer) {
     if (tear.seed != 0) tear.seed += 1000;
     const int fd = spec.wires.socket(Traffic::messages, peer).fd();
@@ -68,7 +69,7 @@ TcpMessages::TcpMessages(TcpStanding& standing) : standing_(standing) {
   }
 }
 
-void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
+void FrameMessages::send(ConstBuffer data, int to, Deadline deadline) {
   Outgoing& outgoing = outgoing_[to];
   const std::lock_guard lock(outgoing.mutex);
   Message message(standing_.spec(), true, to, ++outgoing.messages, packed(data.type, data.elements),
@@ -98,10 +99,10 @@ void TcpMessages::send(ConstBuffer data, int to, Deadline deadline) {
   }
 }
 
-void TcpMessages::keep_from_all(const Message& message) {
+void FrameMessages::keep_from_all(const Message& message) {
   for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
     Incoming& incoming = incoming_[peer];
-    if (incoming.fd < 0 || message.holds(peer)) continue;
+    if (!incoming.in || message.holds(peer)) continue;
     // Whoever holds the lock is receiving from there.
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
     if (!lock) continue;
@@ -112,7 +113,7 @@ void TcpMessages::keep_from_all(const Message& message) {
   }
 }
 
-bool TcpMessages::place_notice(Incoming& incoming) {
+bool FrameMessages::place_notice(Incoming& incoming) {
   const FrameHeader& header = incoming.in->header();
   if (header.kind == FrameKind::waiting && header.bytes == 0) {
     incoming.waits.take(header);
@@ -129,7 +130,7 @@ bool TcpMessages::place_notice(Incoming& incoming) {
   return true;
 }
 
-bool TcpMessages::finish_notice(Incoming& incoming) {
+bool FrameMessages::finish_notice(Incoming& incoming) {
   const FrameKind kind = incoming.in->header().kind;
   if (kind == FrameKind::leaving) {
     incoming.open = false;  // nothing follows
@@ -139,7 +140,7 @@ bool TcpMessages::finish_notice(Incoming& incoming) {
   return kind == FrameKind::waiting;
 }
 
-void TcpMessages::keep_what_is_there(Incoming& incoming) {
+void FrameMessages::keep_what_is_there(Incoming& incoming) {
   bool looked = false;
   while (incoming.open) {
     switch (incoming.in->read()) {
@@ -168,7 +169,7 @@ void TcpMessages::keep_what_is_there(Incoming& incoming) {
   }
 }
 
-void TcpMessages::fail_closed(const Incoming& incoming, int peer, const Place& place) {
+void FrameMessages::fail_closed(const Incoming& incoming, int peer, const Place& place) {
   if (incoming.died) {
     standing_.fail_connection(place, peer,
                               "has died: its connection ended without a word or was damaged");
@@ -176,8 +177,8 @@ void TcpMessages::fail_closed(const Incoming& incoming, int peer, const Place& p
   standing_.fail_without(place, peer, incoming.farewell);
 }
 
-void TcpMessages::check_header(const FrameHeader& header, const Message& message,
-                               std::size_t bytes) {
+void FrameMessages::check_header(const FrameHeader& header, const Message& message,
+                                 std::size_t bytes) {
   if (header.kind == FrameKind::message && header.number == message.number &&
       header.call == message.call && header.bytes == bytes) {
     return;
@@ -190,8 +191,8 @@ void TcpMessages::check_header(const FrameHeader& header, const Message& message
 }
 
 // The next frame of the message, from what was kept or from the connection.
-void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t bytes,
-                             Message& message, FrameHeader& header) {
+void FrameMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t bytes,
+                               Message& message, FrameHeader& header) {
   bool direct = false;
   for (;;) {
     const bool kept_one =
@@ -229,7 +230,7 @@ void TcpMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t by
   }
 }
 
-void TcpMessages::receive(Buffer data, int from, Deadline deadline) {
+void FrameMessages::receive(Buffer data, int from, Deadline deadline) {
   Incoming& incoming = incoming_[from];
   const std::lock_guard lock(incoming.mutex);
   Message message(standing_.spec(), false, from, ++incoming.messages,
@@ -243,7 +244,7 @@ void TcpMessages::receive(Buffer data, int from, Deadline deadline) {
   } while (at < data.bytes());
 }
 
-bool TcpMessages::has_message(int from) {
+bool FrameMessages::has_message(int from) {
   Incoming& incoming = incoming_[from];
   const std::unique_lock lock(incoming.mutex, std::try_to_lock);
   if (!lock) return false;
@@ -254,11 +255,11 @@ bool TcpMessages::has_message(int from) {
 }
 
 // Not to those to whom something is under way: their frames say more.
-void TcpMessages::tell_others(const FrameHeader& header, const Message* own) {
+void FrameMessages::tell_others(const FrameHeader& header, const Message* own) {
   constexpr std::size_t kMostKept = 64;
   for (int peer = 0; peer < static_cast<int>(outgoing_.size()); ++peer) {
     Outgoing& outgoing = outgoing_[peer];
-    if (outgoing.fd < 0) continue;
+    if (!outgoing.out) continue;
     if (own == nullptr || !own->holds_outgoing(peer)) {
       const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
       if (lock && !outgoing.farewell_said && outgoing.out->empty()) {
@@ -275,7 +276,7 @@ void TcpMessages::tell_others(const FrameHeader& header, const Message* own) {
   }
 }
 
-std::optional<RankSet> TcpMessages::waits_of(int rank) {
+std::optional<RankSet> FrameMessages::waits_of(int rank) {
   Incoming& incoming = incoming_[rank];
   const std::unique_lock lock(incoming.mutex, std::try_to_lock);
   if (!lock) return std::nullopt;
@@ -283,12 +284,12 @@ std::optional<RankSet> TcpMessages::waits_of(int rank) {
   return incoming.waits.ranks();
 }
 
-bool TcpMessages::watch_others(std::vector<pollfd>& entries, const Message& message) {
+bool FrameMessages::watch_others(std::vector<pollfd>& entries, const Message& message) {
   bool gave_up = false;  // somebody, as was heard while another was awaited
   for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
     entries.push_back({-1, 0, 0});  // the system passes over it
     Incoming& incoming = incoming_[peer];
-    if (incoming.fd < 0 || message.holds(peer)) continue;
+    if (!incoming.in || message.holds(peer)) continue;
     const std::unique_lock lock(incoming.mutex, std::try_to_lock);
     if (!lock) continue;
     if (!incoming.open) {
@@ -306,10 +307,11 @@ bool TcpMessages::watch_others(std::vector<pollfd>& entries, const Message& mess
   return true;
 }
 
-void TcpMessages::look_at_descriptors(const std::vector<pollfd>& entries, const Message& message) {
+void FrameMessages::look_at_descriptors(const std::vector<pollfd>& entries,
+                                        const Message& message) {
   for (int peer = 0; peer < static_cast<int>(incoming_.size()); ++peer) {
     Incoming& incoming = incoming_[peer];
-    if (incoming.fd < 0) continue;
+    if (!incoming.in) continue;
     if (message.holds(peer)) {
       incoming.in->look_at_descriptor();
     } else if (entries[peer].revents != 0 || peer == message.peer) {
@@ -321,7 +323,7 @@ void TcpMessages::look_at_descriptors(const std::vector<pollfd>& entries, const 
 
 // Sleeps until the connection is ready, somebody else has something to say, or it is time to look
 // around.
-void TcpMessages::wait(Message& message) {
+void FrameMessages::wait(Message& message) {
   if (message.tells.is_due()) tell_others(message.tells.frame({message.peer}), &message);
   FrameSender& out = *outgoing_[message.peer].out;
   FrameReceiver& in = *incoming_[message.peer].in;
@@ -337,26 +339,26 @@ void TcpMessages::wait(Message& message) {
   entries.push_back({outgoing_[message.peer].fd, events, 0});
   entries.push_back({standing_.wake_fd(), POLLIN, 0});
   int ready = 0;
+  bool slept_out = false;
   do {
     ready = poll(entries.data(), entries.size(), 0);
-  } while (ready == 0 && message.sends() && patience.try_again());
+  } while (ready == 0 && message.sends() && standing_.has_descriptors() && patience.try_again());
   if (ready == 0) {
-    ready = poll(entries.data(), entries.size(),
-                 standing_.longest_sleep(message.deadline, message.tells));
+    slept_out = standing_.sleep(entries, message.deadline, message.tells, message.naps);
   }
   look_at_descriptors(entries, message);
   const bool someone_else = std::any_of(entries.begin(), entries.end(), [](const pollfd& entry) {
     return (entry.revents & POLLRDHUP) != 0;
   });
-  // At the deadline, what the others say about their own waiting counts.
-  if (someone_else || message.deadline.passed()) keep_from_all(message);
-  if (ready <= 0 || entries.back().revents != 0 || message.deadline.passed() ||
-      message.tells.look_is_due()) {
-    look_around(message);
-  }
+  const bool due = slept_out || message.tells.look_is_due();
+  // At the deadline, what the others say about their own waiting counts; and where no descriptor
+  // tells of an end, a farewell has to be read.
+  const bool unseen = due && !standing_.has_descriptors();
+  if (someone_else || unseen || message.deadline.passed()) keep_from_all(message);
+  if (due || entries.back().revents != 0 || message.deadline.passed()) look_around(message);
 }
 
-void TcpMessages::look_around(Message& message) {
+void FrameMessages::look_around(Message& message) {
   const auto left = [&](int peer) {
     if (peer == message.peer) return true;  // its connection will tell
     Incoming& incoming = incoming_[peer];
@@ -367,14 +369,15 @@ void TcpMessages::look_around(Message& message) {
   const auto waits_for = [&](int peer) {
     return message.holds(peer) ? incoming_[peer].waits.ranks() : waits_of(peer);
   };
-  const TcpStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left, waits_for};
+  const FrameStanding::Others others{[&] { return std::vector<int>{message.peer}; }, left,
+                                     waits_for};
   standing_.look_around(message.place(), others, message.deadline);
 }
 
-void TcpMessages::say_farewell() {
+void FrameMessages::say_farewell() {
   const Deadline soon = standing_.farewell_deadline();
   for (Outgoing& outgoing : outgoing_) {
-    if (outgoing.fd < 0) continue;
+    if (!outgoing.out) continue;
     const std::unique_lock lock(outgoing.mutex, std::try_to_lock);
     if (!lock || outgoing.farewell_said) continue;
     outgoing.farewell_said = true;

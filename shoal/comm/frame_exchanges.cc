@@ -1,9 +1,9 @@
-#include "shoal/comm/tcp_exchanges.h"
+#include "shoal/comm/frame_exchanges.h"
 
 #include <algorithm>
 
 namespace shoal {
-AllToAllFrames::AllToAllFrames(TcpLinks& links, const TcpRound& round, int rank, int size)
+AllToAllFrames::AllToAllFrames(FrameLinks& links, const FrameRound& round, int rank, int size)
     : links_(links), round_(round), rank_(rank), size_(size), come_(size) {
   come_[rank] = true;
 }
@@ -29,7 +29,7 @@ bool AllToAllFrames::place(int from, const FrameHeader& header, Stretches& where
 
 void AllToAllFrames::arrived(int from, const FrameHeader&) { come_[from] = true; }
 
-SegmentExchange::SegmentExchange(TcpLinks& links, const TcpRound& round, int rank, int size,
+SegmentExchange::SegmentExchange(FrameLinks& links, const FrameRound& round, int rank, int size,
                                  Plan plan, std::vector<std::byte>& scratch)
     : links_(links),
       round_(round),

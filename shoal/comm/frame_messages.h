@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "shoal/comm/tcp_standing.h"
+#include "shoal/comm/frame_standing.h"
 
 namespace shoal {
 
@@ -14,9 +14,9 @@ namespace shoal {
 // cannot, what comes in from anybody is kept in memory of this rank, so that two ranks that send to
 // each other before they receive do not wait for ever. Sends to one rank, and receives from one
 // rank, are made by one thread at a time; otherwise any.
-class TcpMessages {
+class FrameMessages {
  public:
-  explicit TcpMessages(TcpStanding& standing);
+  explicit FrameMessages(FrameStanding& standing);
 
   void send(ConstBuffer data, int to, Deadline deadline);
   void receive(Buffer data, int from, Deadline deadline);
@@ -31,9 +31,9 @@ class TcpMessages {
  private:
   struct Incoming {
     Incoming(int fd, std::unique_ptr<FrameReceiver> in) : fd(fd), in(std::move(in)) {}
-    const int fd;
-    std::mutex mutex;  // guards everything below
-    const std::unique_ptr<FrameReceiver> in;
+    const int fd;                             // -1: there is none
+    std::mutex mutex;                         // guards everything below
+    const std::unique_ptr<FrameReceiver> in;  // null: the own rank
     // Frames that were read before somebody asked for them. The last one may be under way.
     struct Kept {
       FrameHeader header;
@@ -49,9 +49,9 @@ class TcpMessages {
   };
   struct Outgoing {
     Outgoing(int fd, std::unique_ptr<FrameSender> out) : fd(fd), out(std::move(out)) {}
-    const int fd;
-    std::mutex mutex;  // guards everything below
-    const std::unique_ptr<FrameSender> out;
+    const int fd;                            // -1: there is none
+    std::mutex mutex;                        // guards everything below
+    const std::unique_ptr<FrameSender> out;  // null: the own rank
     std::uint64_t messages = 0;
     bool farewell_said = false;
   };
@@ -78,7 +78,7 @@ class TcpMessages {
   void look_at_descriptors(const std::vector<pollfd>& entries, const Message& message);
   void look_around(Message& message);
 
-  TcpStanding& standing_;
+  FrameStanding& standing_;
   std::deque<Incoming> incoming_;  // by rank; the own ones are not used
   std::deque<Outgoing> outgoing_;
 };

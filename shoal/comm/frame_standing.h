@@ -1,6 +1,9 @@
 // What the threads of one rank know about the life of a tcp group.
 #pragma once
 
+#include <poll.h>
+
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -8,25 +11,26 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shoal/comm/choices.h"
 #include "shoal/comm/failure.h"
 #include "shoal/comm/flag.h"
+#include "shoal/comm/frame_wires.h"
 #include "shoal/comm/region.h"
 #include "shoal/comm/roll_call.h"
-#include "shoal/comm/tcp_wires.h"
 #include "shoal/comm/topology.h"
 #include "shoal/comm/world.h"
 
 namespace shoal {
 
-struct TcpGroupSpec {
+struct FrameGroupSpec {
   std::string name;
   std::string_view engine = "tcp";
   int rank = 0;
   int size = 1;
-  TcpWires wires{0};
+  FrameWires wires{0};
   Patience patience;
   AlgorithmPolicy algorithms;
   NetworkLayout layout;
@@ -76,12 +80,25 @@ class TellsOfWaiting {
   Deadline::Clock::time_point looked_{};
 };
 
-// Any thread.
-class TcpStanding {
+// Where nothing wakes a sleeper: it sleeps in short naps, each twice as long as the one before, so
+// that an answer that comes soon is seen soon and a late one costs little.
+class Naps {
  public:
-  explicit TcpStanding(const TcpGroupSpec& spec);
+  void reset() { next_ = kFirst; }
+  std::chrono::microseconds next() { return std::exchange(next_, std::min(2 * next_, kLongest)); }
 
-  const TcpGroupSpec& spec() const { return spec_; }
+ private:
+  static constexpr std::chrono::microseconds kFirst{20};
+  static constexpr std::chrono::microseconds kLongest{1000};
+  std::chrono::microseconds next_ = kFirst;
+};
+
+// Any thread.
+class FrameStanding {
+ public:
+  explicit FrameStanding(const FrameGroupSpec& spec);
+
+  const FrameGroupSpec& spec() const { return spec_; }
   void rethrow_if_spent() const { spent_.rethrow_if_set(); }
   bool is_spent() const { return spent_.is_set(); }
   int wake_fd() const { return wake_.fd(); }  // readable once the group is spent
@@ -89,14 +106,18 @@ class TcpStanding {
   // Makes the group spent with this error, if it was not; wakes all threads. `ending`, `blamed` and
   // `words` are what the other ranks will be told.
   void spend(std::exception_ptr error, Ending ending, int blamed, std::string_view words);
-  // Sends the last frame over one connection, which then takes no more. By `soon`.
+  // Sends the last frame over one connection, which then takes no more. By `soon`. `fd`: -1 where
+  // there is none.
   void say_farewell(int fd, FrameSender& out, Deadline soon) const;
   // How long saying it may take. One that leaves in peace waits until the others have taken what it
   // sent before; one that fails does not wait for those who may be the reason.
   Deadline farewell_deadline() const;
 
-  // In milliseconds: how long a wait may sleep before it has to look around.
-  int longest_sleep(Deadline deadline, const TellsOfWaiting& tells) const;
+  // Sleeps until one of the entries is ready, of which the last is wake_fd(), or for a nap where
+  // the peers have no descriptors. True when it slept so long that it is time to look around.
+  bool sleep(std::vector<pollfd>& entries, Deadline deadline, const TellsOfWaiting& tells,
+             Naps& naps) const;
+  bool has_descriptors() const { return !spec_.wires.mpi; }
   // What a wait asks the caller about the other ranks.
   struct Others {
     std::function<std::vector<int>()> absent;  // who has not come
@@ -117,7 +138,7 @@ class TcpStanding {
   }
 
  private:
-  const TcpGroupSpec& spec_;
+  const FrameGroupSpec& spec_;
   Socket wake_;
   void queue_farewell(FrameSender& out) const;  // the payload lies in this object
 

@@ -1,4 +1,4 @@
-#include "shoal/comm/tcp_links.h"
+#include "shoal/comm/frame_links.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -10,13 +10,13 @@
 
 namespace shoal {
 
-TcpLinks::TcpLinks(TcpStanding& standing, TcpMessages& messages)
+FrameLinks::FrameLinks(FrameStanding& standing, FrameMessages& messages)
     : standing_(standing),
       messages_(messages),
       rank_(standing.spec().rank),
       patience_(standing.spec().patience) {
   TearBytes tear = standing.spec().tear;
-  const TcpGroupSpec& spec = standing.spec();
+  const FrameGroupSpec& spec = standing.spec();
   for (int peer = 0; peer < spec.size; ++peer) {
     links_.push_back({.fd = spec.wires.socket(Traffic::collectives, peer).fd(),
                       .out = sender_to(spec.wires, Traffic::collectives, rank_, peer, tear),
@@ -26,8 +26,8 @@ TcpLinks::TcpLinks(TcpStanding& standing, TcpMessages& messages)
   }
 }
 
-FrameHeader TcpLinks::header(const TcpRound& round, FrameKind kind, std::uint32_t index,
-                             std::size_t bytes) const {
+FrameHeader FrameLinks::header(const FrameRound& round, FrameKind kind, std::uint32_t index,
+                               std::size_t bytes) const {
   FrameHeader header;
   header.kind = kind;
   header.bytes = static_cast<std::uint32_t>(bytes);
@@ -37,7 +37,7 @@ FrameHeader TcpLinks::header(const TcpRound& round, FrameKind kind, std::uint32_
   return header;
 }
 
-void TcpLinks::queue(int to, const FrameHeader& header, Stretches payload) {
+void FrameLinks::queue(int to, const FrameHeader& header, Stretches payload) {
   links_[to].out->queue(header, std::move(payload));
   bytes_.fetch_add(header.bytes, std::memory_order_relaxed);
   if (links_[to].leaves_host) {
@@ -45,11 +45,11 @@ void TcpLinks::queue(int to, const FrameHeader& header, Stretches payload) {
   }
 }
 
-Place TcpLinks::place_of(const TcpRound& round) const {
+Place FrameLinks::place_of(const FrameRound& round) const {
   return {std::string(name_of(round.call.operation)), round.number, standing_.spec().name};
 }
 
-void TcpLinks::run(TcpExchange& exchange, TcpRound& round) {
+void FrameLinks::run(FrameExchange& exchange, FrameRound& round) {
   standing_.rethrow_if_spent();
   try {
     drive(exchange, round);
@@ -59,7 +59,7 @@ void TcpLinks::run(TcpExchange& exchange, TcpRound& round) {
   }
 }
 
-void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
+void FrameLinks::drive(FrameExchange& exchange, FrameRound& round) {
   patience_.reset();
   TellsOfWaiting tells(round.deadline);
   for (;;) {
@@ -72,10 +72,10 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
       // A peer that has closed may still have sent what we need: reading decides.
       if (!link.out->empty()) moved |= link.out->flush() == Flow::moved;
       moved |= take_in(peer, exchange, round);
-      const bool needed = exchange.awaits(peer) || !link.out->empty();
+      const bool needed = exchange.awaits(peer) || !link.out->is_handed_over();
       if (!link.open && needed) standing_.fail_without(place_of(round), peer, link.farewell);
       if (!link.open && !link.farewell.in_peace()) gave_up = peer;
-      busy |= needed;
+      busy |= needed || !link.out->empty();
     }
     // Its reason will keep the others away too. But what has come already may be all that this call
     // needs.
@@ -84,8 +84,9 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
     }
     if (!busy) {
       // What arrived last may have queued something for a peer that was looked at before.
-      const bool quiet = std::all_of(links_.begin(), links_.end(),
-                                     [](const Link& link) { return link.out->empty(); });
+      const bool quiet = std::all_of(links_.begin(), links_.end(), [](const Link& link) {
+        return !link.out || link.out->empty();
+      });
       if (quiet) {
         last_ = {.call = round.call, .packed = round.packed, .number = round.number};
         return;
@@ -93,6 +94,7 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
     }
     if (moved) {
       patience_.reset();
+      naps_.reset();
     } else if (!patience_.try_again()) {
       wait(exchange, round, tells);
     }
@@ -100,7 +102,7 @@ void TcpLinks::drive(TcpExchange& exchange, TcpRound& round) {
 }
 
 // Reads until nothing more is there; whether anything came.
-bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
+bool FrameLinks::take_in(int peer, FrameExchange& exchange, FrameRound& round) {
   Link& link = links_[peer];
   bool moved = false;
   link.held = false;
@@ -133,7 +135,7 @@ bool TcpLinks::take_in(int peer, TcpExchange& exchange, TcpRound& round) {
   return moved;
 }
 
-bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
+bool FrameLinks::take_header(int peer, FrameExchange& exchange, FrameRound& round) {
   Link& link = links_[peer];
   const FrameHeader& header = link.in->header();
   if (header.kind == FrameKind::leaving) {
@@ -164,7 +166,7 @@ bool TcpLinks::take_header(int peer, TcpExchange& exchange, TcpRound& round) {
   return true;
 }
 
-void TcpLinks::compare_calls(int peer, const FrameHeader& header, TcpRound& round) {
+void FrameLinks::compare_calls(int peer, const FrameHeader& header, FrameRound& round) {
   if (header.number == last_.number && header.number < round.number) {
     std::vector<std::uint64_t> seen(links_.size());
     seen[peer] = header.call;
@@ -179,7 +181,7 @@ void TcpLinks::compare_calls(int peer, const FrameHeader& header, TcpRound& roun
   standing_.fail(Ending::mismatch, rank_, calls_differ(place_of(round), round.seen));
 }
 
-std::vector<int> TcpLinks::absent(const TcpExchange& exchange, const TcpRound& round) const {
+std::vector<int> FrameLinks::absent(const FrameExchange& exchange, const FrameRound& round) const {
   std::vector<int> silent;
   std::vector<int> awaited;
   for (int peer = 0; peer < static_cast<int>(links_.size()); ++peer) {
@@ -191,11 +193,11 @@ std::vector<int> TcpLinks::absent(const TcpExchange& exchange, const TcpRound& r
 }
 
 // For what to poll before it sleeps; false when there is something to do already.
-bool TcpLinks::fill_entries() {
+bool FrameLinks::fill_entries() {
   entries_.clear();
   for (Link& link : links_) {
     entries_.push_back({-1, 0, 0});  // the system passes over it
-    if (link.fd < 0) continue;
+    if (!link.out) continue;
     short events = 0;
     if (link.open && !link.held) {
       events = link.in->events_to_await();
@@ -212,16 +214,15 @@ bool TcpLinks::fill_entries() {
   return true;
 }
 
-void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfWaiting& tells) {
+void FrameLinks::wait(const FrameExchange& exchange, const FrameRound& round,
+                      TellsOfWaiting& tells) {
   if (tells.is_due()) messages_.tell_of_waiting(tells.frame(absent(exchange, round)));
   if (!fill_entries()) return;
-  const int ready =
-      poll(entries_.data(), entries_.size(), standing_.longest_sleep(round.deadline, tells));
+  const bool slept_out = standing_.sleep(entries_, round.deadline, tells, naps_);
   for (std::size_t peer = 0; peer < links_.size(); ++peer) {
     if (entries_[peer].revents != 0) links_[peer].in->look_at_descriptor();
   }
-  if (ready <= 0 || entries_.back().revents != 0 || round.deadline.passed() ||
-      tells.look_is_due()) {
+  if (slept_out || entries_.back().revents != 0 || round.deadline.passed() || tells.look_is_due()) {
     const auto left = [&](int peer) {
       const Link& link = links_[peer];
       return !link.open && link.farewell.in_peace();
@@ -233,12 +234,12 @@ void TcpLinks::wait(const TcpExchange& exchange, const TcpRound& round, TellsOfW
   }
 }
 
-void TcpLinks::say_farewell() {
+void FrameLinks::say_farewell() {
   if (farewell_said_) return;
   farewell_said_ = true;
   const Deadline soon = standing_.farewell_deadline();
   for (Link& link : links_) {
-    if (link.fd >= 0) standing_.say_farewell(link.fd, *link.out, soon);
+    if (link.out) standing_.say_farewell(link.fd, *link.out, soon);
   }
   for (const Link& link : links_) {
     if (link.fd >= 0) await_taken(link.fd, soon);

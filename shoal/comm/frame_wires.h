@@ -1,13 +1,15 @@
 // What connects the ranks of a group: a TCP connection each, and a channel beside it where two are
-// on one host.
+// on one host; or messages of MPI.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shoal/comm/frame_stream.h"
+#include "shoal/comm/mpi_process.h"
 #include "shoal/comm/region.h"
 #include "shoal/comm/socket.h"
 
@@ -17,8 +19,8 @@ namespace shoal {
 enum class Traffic : std::uint8_t { collectives, messages };
 inline constexpr int kTraffics = 2;
 
-struct TcpWires {
-  explicit TcpWires(int size) {
+struct FrameWires {
+  explicit FrameWires(int size) {
     for (std::vector<Socket>& all : sockets) all.resize(static_cast<std::size_t>(size));
   }
   Socket& socket(Traffic traffic, int rank) { return sockets[static_cast<int>(traffic)][rank]; }
@@ -26,17 +28,19 @@ struct TcpWires {
     return sockets[static_cast<int>(traffic)][rank];
   }
 
-  std::array<std::vector<Socket>, kTraffics> sockets;  // by traffic and rank, the own place empty
+  // By traffic and rank, the own place empty; all are over MPI.
+  std::array<std::vector<Socket>, kTraffics> sockets;
   // Of the ranks of this host; null: everything goes over TCP. Shared: by all ranks when they are
   // threads.
   std::shared_ptr<Region> region;
   std::vector<int> places;  // by rank, where it is in the region; -1: on another host
+  std::optional<MpiWires> mpi;
 };
 
-// One direction each.
-std::unique_ptr<FrameSender> sender_to(const TcpWires& wires, Traffic traffic, int rank, int peer,
+// One direction each; null for the own rank.
+std::unique_ptr<FrameSender> sender_to(const FrameWires& wires, Traffic traffic, int rank, int peer,
                                        const TearBytes& tear);
-std::unique_ptr<FrameReceiver> receiver_from(const TcpWires& wires, Traffic traffic, int rank,
+std::unique_ptr<FrameReceiver> receiver_from(const FrameWires& wires, Traffic traffic, int rank,
                                              int peer, const TearBytes& tear);
 
 }  // namespace shoal

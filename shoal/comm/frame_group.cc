@@ -1,4 +1,4 @@
-#include "shoal/comm/tcp_group.h"
+#include "shoal/comm/frame_group.h"
 
 #include <cstring>
 
@@ -17,7 +17,7 @@ Meeting meeting_of(int rank, int size, bool everybody) {
 
 }  // namespace
 
-TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
+FrameGroup::FrameGroup(FrameGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       standing_(spec_),
       messages_(standing_),
@@ -27,33 +27,33 @@ TcpGroup::TcpGroup(TcpGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
       everybody_(meeting_of(spec_.rank, spec_.size, true)),
       registered_(std::move(registry), *this) {}
 
-TcpGroup::~TcpGroup() {
+FrameGroup::~FrameGroup() {
   links_.say_farewell();
   messages_.say_farewell();
 }
 
-std::uint64_t TcpGroup::bytes_sent() const {
+std::uint64_t FrameGroup::bytes_sent() const {
   return links_.bytes_queued() + message_bytes_.load(std::memory_order_relaxed);
 }
 
-std::uint64_t TcpGroup::bytes_between_hosts() const {
+std::uint64_t FrameGroup::bytes_between_hosts() const {
   return links_.bytes_between_hosts() +
          message_bytes_between_hosts_.load(std::memory_order_relaxed);
 }
 
-bool TcpGroup::has_message(int from) {
+bool FrameGroup::has_message(int from) {
   check_peer(from, spec_.rank, spec_.size, "receive from");
   return messages_.has_message(from);
 }
 
-void TcpGroup::abort() {
+void FrameGroup::abort() {
   standing_.spend(std::make_exception_ptr(Cancelled("group " + spec_.name + " was aborted")),
                   Ending::cancelled, spec_.rank, {});
 }
 
-TcpRound TcpGroup::round(const Call& call, Deadline deadline) {
+FrameRound FrameGroup::round(const Call& call, Deadline deadline) {
   standing_.rethrow_if_spent();
-  TcpRound round;
+  FrameRound round;
   round.call = call;
   round.packed = call.packed();
   round.number = ++calls_;
@@ -62,22 +62,22 @@ TcpRound TcpGroup::round(const Call& call, Deadline deadline) {
   return round;
 }
 
-void TcpGroup::meet(TcpRound& round) {
+void FrameGroup::meet(FrameRound& round) {
   AllToAllFrames frames(links_, round, spec_.rank, spec_.size);
   frames.start(nullptr, 0, nullptr, 0);
   links_.run(frames, round);
 }
 
-void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
+void FrameGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
   const Parts parts(buffers);
   check_reduction(Operation::all_reduce, parts.type(), op);
   const Algorithm algorithm = schedules_.algorithm_of(Operation::all_reduce, parts.bytes());
-  TcpRound round = this->round({.operation = Operation::all_reduce,
-                                .type = parts.type(),
-                                .op = op,
-                                .algorithm = algorithm,
-                                .elements = parts.elements()},
-                               deadline);
+  FrameRound round = this->round({.operation = Operation::all_reduce,
+                                  .type = parts.type(),
+                                  .op = op,
+                                  .algorithm = algorithm,
+                                  .elements = parts.elements()},
+                                 deadline);
   if (spec_.size == 1) return;
   const auto elements = static_cast<std::int64_t>(parts.elements());
   if (const RankSchedule* const schedule = schedules_.all_reduce(algorithm)) {
@@ -105,15 +105,15 @@ void TcpGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline
   }
 }
 
-void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
+void FrameGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline deadline) {
   check_reduce_scatter(in, out, op, spec_.size);
   const Algorithm algorithm = schedules_.algorithm_of(Operation::reduce_scatter, in.bytes());
-  TcpRound round = this->round({.operation = Operation::reduce_scatter,
-                                .type = in.type,
-                                .op = op,
-                                .algorithm = algorithm,
-                                .elements = in.elements},
-                               deadline);
+  FrameRound round = this->round({.operation = Operation::reduce_scatter,
+                                  .type = in.type,
+                                  .op = op,
+                                  .algorithm = algorithm,
+                                  .elements = in.elements},
+                                 deadline);
   if (spec_.size == 1) {
     if (out.bytes() != 0) std::memmove(out.data, in.data, out.bytes());
     return;
@@ -147,14 +147,14 @@ void TcpGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadline 
   }
 }
 
-void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) {
+void FrameGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) {
   check_reduce(in, out, root, op, spec_.rank, spec_.size);
-  TcpRound round = this->round({.operation = Operation::reduce,
-                                .type = in.type,
-                                .op = op,
-                                .root = root,
-                                .elements = in.elements},
-                               deadline);
+  FrameRound round = this->round({.operation = Operation::reduce,
+                                  .type = in.type,
+                                  .op = op,
+                                  .root = root,
+                                  .elements = in.elements},
+                                 deadline);
   if (spec_.size == 1) {
     if (in.elements != 0) std::memmove(out.data, in.data, in.bytes());
     return;
@@ -166,9 +166,9 @@ void TcpGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadlin
 }
 
 // The sizes that each rank gives go before, so that those that do not fit have names.
-void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
-                        std::span<const Buffer> out, Deadline deadline) {
-  TcpRound round = this->round(call, deadline);
+void FrameGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
+                          std::span<const Buffer> out, Deadline deadline) {
+  FrameRound round = this->round(call, deadline);
   const std::size_t size = in.size();
   std::vector<std::uint64_t> table(size * size);  // row r: what rank r gives to each
   for (std::size_t rank = 0; rank < size; ++rank) {
@@ -199,17 +199,17 @@ void TcpGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
 
 // The hierarchical ones begin with frames to all of the own host, and each of those answers for its
 // host to the others': no call goes unseen.
-void TcpGroup::run_schedule(TcpRound& round, FrameRun& run, Algorithm algorithm) {
+void FrameGroup::run_schedule(FrameRound& round, FrameRun& run, Algorithm algorithm) {
   run_frames(round, run, algorithm == Algorithm::hierarchical ? nobody_ : everybody_);
 }
 
-void TcpGroup::hand_out(TcpRound& round, const RankSchedule& schedule, const Parts& parts,
-                        const Meeting& meeting) {
+void FrameGroup::hand_out(FrameRound& round, const RankSchedule& schedule, const Parts& parts,
+                          const Meeting& meeting) {
   ScheduleRun run(schedule, parts, ReduceOp::max, schedules_.scratch);
   run_frames(round, run, meeting);
 }
 
-void TcpGroup::run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting) {
+void FrameGroup::run_frames(FrameRound& round, FrameRun& run, const Meeting& meeting) {
   RunFrames frames(links_, round, run, meeting);
   frames.start();
   links_.run(frames, round);
@@ -217,7 +217,7 @@ void TcpGroup::run_frames(TcpRound& round, FrameRun& run, const Meeting& meeting
 }
 
 // Everybody gets everything and sums by itself, in the same order.
-void TcpGroup::reduce_small(TcpRound& round, const Parts& in, std::byte* out) {
+void FrameGroup::reduce_small(FrameRound& round, const Parts& in, std::byte* out) {
   const std::size_t bytes = in.bytes();
   if (scratch_.size() < bytes * static_cast<std::size_t>(spec_.size)) {
     scratch_.resize(bytes * static_cast<std::size_t>(spec_.size));
@@ -231,22 +231,22 @@ void TcpGroup::reduce_small(TcpRound& round, const Parts& in, std::byte* out) {
                [&](int rank) { return scratch_.data() + bytes * static_cast<std::size_t>(rank); });
 }
 
-void TcpGroup::barrier(Deadline deadline) {
-  TcpRound round = this->round({.operation = Operation::barrier}, deadline);
+void FrameGroup::barrier(Deadline deadline) {
+  FrameRound round = this->round({.operation = Operation::barrier}, deadline);
   if (spec_.size == 1) return;
   const RankSchedule* const schedule = schedules_.barrier();
   if (schedule == nullptr) return meet(round);
   hand_out(round, *schedule, Parts(ConstBuffer{}), nobody_);
 }
 
-void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
+void FrameGroup::broadcast(Buffer data, int root, Deadline deadline) {
   check_root(Operation::broadcast, root, spec_.size);
   const Parts parts(std::span<const Buffer>(&data, 1));
-  TcpRound round = this->round({.operation = Operation::broadcast,
-                                .type = data.type,
-                                .root = root,
-                                .elements = data.elements},
-                               deadline);
+  FrameRound round = this->round({.operation = Operation::broadcast,
+                                  .type = data.type,
+                                  .root = root,
+                                  .elements = data.elements},
+                                 deadline);
   if (spec_.size == 1) return;
   const Algorithm algorithm = schedules_.algorithm_of(Operation::broadcast, data.bytes());
   if (const RankSchedule* const schedule = schedules_.broadcast(algorithm, root)) {
@@ -267,10 +267,10 @@ void TcpGroup::broadcast(Buffer data, int root, Deadline deadline) {
   links_.run(exchange, round);
 }
 
-void TcpGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
+void FrameGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   check_all_gather(in, out, spec_.size);
   const Parts parts(std::span<const Buffer>(&out, 1));
-  TcpRound round = this->round(
+  FrameRound round = this->round(
       {.operation = Operation::all_gather, .type = in.type, .elements = in.elements}, deadline);
   const std::size_t bytes = in.bytes();
   std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
@@ -291,7 +291,7 @@ void TcpGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   links_.run(exchange, round);
 }
 
-void TcpGroup::send(ConstBuffer data, int to, Deadline deadline) {
+void FrameGroup::send(ConstBuffer data, int to, Deadline deadline) {
   check_peer(to, spec_.rank, spec_.size, "send to");
   standing_.rethrow_if_spent();
   try {
@@ -306,7 +306,7 @@ void TcpGroup::send(ConstBuffer data, int to, Deadline deadline) {
   }
 }
 
-void TcpGroup::receive(Buffer data, int from, Deadline deadline) {
+void FrameGroup::receive(Buffer data, int from, Deadline deadline) {
   check_peer(from, spec_.rank, spec_.size, "receive from");
   standing_.rethrow_if_spent();
   try {

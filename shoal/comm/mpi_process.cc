@@ -1,0 +1,193 @@
+#include "shoal/comm/mpi_process.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "shoal/core/error.h"
+
+namespace shoal {
+namespace {
+
+using std::chrono::seconds;
+constexpr seconds kLongestEnd{60};   // for the others to come to MPI_Finalize
+constexpr seconds kLastMessages{2};  // for what others have sent to arrive
+
+std::string_view full_name(Mpi which) { return which == Mpi::open_mpi ? "Open MPI" : "MPICH"; }
+
+std::string_view header_package(Mpi which) {
+  return which == Mpi::open_mpi ? "libopenmpi-dev" : "libmpich-dev";
+}
+
+// Runs `body` in a thread of its own, which is left behind when it has not ended at the deadline.
+bool ends_in_time(std::function<void()> body, Deadline deadline) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool ended = false;
+  };
+  const auto shared = std::make_shared<Shared>();
+  std::thread([shared, body = std::move(body)] {
+    body();
+    const std::lock_guard lock(shared->mutex);
+    shared->ended = true;
+    shared->changed.notify_all();
+  }).detach();
+  std::unique_lock lock(shared->mutex);
+  return shared->changed.wait_for(lock, deadline.left(), [&] { return shared->ended; });
+}
+
+std::shared_ptr<MpiProcess> started(Mpi which, Deadline deadline) {
+  const std::shared_ptr<MpiCalls> calls = load_mpi(which);
+  const auto problem = std::make_shared<std::string>();
+  if (!ends_in_time([calls, problem] { *problem = calls->start(); }, deadline)) {
+    throw TimedOut(fmt::format("MPI_Init did not return within {} ms: not all processes that the "
+                               "launcher of {} started have called it",
+                               deadline.waited().count(), full_name(which)),
+                   {});
+  }
+  if (!problem->empty()) {
+    throw InvalidInput(fmt::format("{} cannot be used: {}", full_name(which), *problem));
+  }
+  return std::make_shared<MpiProcess>(calls);
+}
+
+struct OfThisProcess {
+  std::mutex mutex;
+  std::shared_ptr<MpiProcess> process;
+  Mpi which = Mpi::automatic;
+};
+
+// Never destroyed: MPI ends it at exit.
+OfThisProcess& of_this_process() {
+  static auto* const one = new OfThisProcess;
+  return *one;
+}
+
+}  // namespace
+
+std::string_view name_of(Mpi which) {
+  switch (which) {
+    case Mpi::automatic:
+      return "automatic";
+    case Mpi::open_mpi:
+      return "openmpi";
+    case Mpi::mpich:
+      return "mpich";
+  }
+  return "?";
+}
+
+// They lie in a folder beside the program or library that this code is part of, or where shoal was
+// installed.
+std::filesystem::path mpi_file(Mpi which, std::string_view kind) {
+  const std::string name =
+      fmt::format("shoal_mpi_{}_{}{}", kind, name_of(which), kind == "module" ? ".so" : "");
+  std::vector<std::filesystem::path> folders;
+  Dl_info own{};
+  if (dladdr(reinterpret_cast<const void*>(&mpi_file), &own) != 0) {
+    std::error_code ignored;
+    std::filesystem::path at = std::filesystem::canonical(own.dli_fname, ignored);
+    for (int up = 0; up < 3 && at.has_parent_path(); ++up) {
+      at = at.parent_path();
+      folders.push_back(at / SHOAL_MODULES);
+    }
+  }
+  folders.emplace_back(SHOAL_INSTALLED_MODULES);
+  for (const std::filesystem::path& folder : folders) {
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / name, ignored)) return folder / name;
+  }
+  throw InvalidInput(
+      fmt::format("{} cannot be used: {} is not there, because shoal was built where the headers "
+                  "of {} were missing; install them ({} on Debian) and build again",
+                  full_name(which), name, full_name(which), header_package(which)));
+}
+
+std::shared_ptr<MpiCalls> load_mpi(Mpi which) {
+  if (which == Mpi::automatic) {
+    throw InvalidInput(
+        "comm.engine mpi needs workers that an MPI started: begin the command with mpirun -n 4, or "
+        "say by comm.mpi whose launcher it was");
+  }
+  const std::filesystem::path file = mpi_file(which, "module");
+  void* const module = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (module == nullptr) {
+    throw InvalidInput(fmt::format("{} cannot be used: {}", full_name(which), dlerror()));
+  }
+  const auto entry = reinterpret_cast<MpiModuleEntry>(dlsym(module, kMpiModuleEntry));
+  MpiCalls* const calls = entry == nullptr ? nullptr : entry(MpiCalls::kVersion);
+  if (calls == nullptr) {
+    throw InvalidInput(
+        fmt::format("{} cannot be used: {} belongs to another version of shoal; "
+                    "install them together",
+                    full_name(which), file.string()));
+  }
+  return std::shared_ptr<MpiCalls>(calls);
+}
+
+std::shared_ptr<MpiProcess> MpiProcess::of_launcher(Mpi which, Deadline deadline) {
+  OfThisProcess& own = of_this_process();
+  const std::lock_guard lock(own.mutex);
+  if (!own.process) {
+    own.process = started(which, deadline);
+    own.which = which;
+    std::atexit([] { of_this_process().process->end(); });
+  } else if (own.which != which) {
+    throw InvalidInput(
+        fmt::format("comm.mpi {}: this process uses {} already; a process can have "
+                    "only one MPI",
+                    name_of(which), name_of(own.which)));
+  }
+  return own.process;
+}
+
+int MpiProcess::new_tags(int count) {
+  const int next = tags_.fetch_add(1);
+  const std::int64_t first =
+      (static_cast<std::int64_t>(next) * calls_->size() + calls_->rank()) * count;
+  if (first + count - 1 > calls_->largest_tag()) {
+    throw Error(fmt::format("rank {} of MPI has formed {} groups, and no tags are left for another",
+                            calls_->rank(), next));
+  }
+  return static_cast<int>(first);
+}
+
+bool MpiProcess::all_free(bool is_last_time) {
+  std::erase_if(kept_, [&](const IsFree& is_free) { return is_free(is_last_time); });
+  return kept_.empty();
+}
+
+void MpiProcess::keep(IsFree is_free) {
+  const std::lock_guard lock(mutex_);
+  all_free(false);
+  if (!is_free(false)) kept_.push_back(std::move(is_free));
+}
+
+void MpiProcess::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    const Deadline soon = Deadline::after(kLastMessages);
+    while (may_end_ && !all_free(false) && !soon.passed()) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    if (!may_end_ || !all_free(true)) return;
+  }
+  const Deadline deadline = Deadline::after(kLongestEnd);
+  if (ends_in_time([this] { calls_->end(); }, deadline)) return;
+  std::cerr << fmt::format(
+                   "error: rank {} of MPI has ended its part, but after {} s others have not; this "
+                   "process ends without MPI_Finalize",
+                   calls_->rank(), kLongestEnd.count())
+            << std::endl;
+  _exit(1);
+}
+
+}  // namespace shoal
