@@ -123,13 +123,17 @@ TEST(CommandLine, EnginesAreTriedOnThisMachine) {
   const auto file = std::filesystem::path(testing::TempDir()) / "engines.json";
   const Ran ran = run_shoal({"comm", "engines", "--json", file});
   EXPECT_EQ(ran.code, kOk) << ran.out;
-  EXPECT_THAT(ran.out, StartsWith("memory of a CPU memory  shm     tcp     hierarchical  hybrid\n"
-                                  "all_reduce      yes     yes     yes     yes           yes\n"));
+  EXPECT_THAT(
+      ran.out,
+      StartsWith("memory of a CPU memory  shm     tcp     hierarchical  hybrid  openmpi  mpich\n"
+                 "all_reduce      yes     yes     yes     yes           yes     "));
   const auto json = nlohmann::json::parse(read_file(file));
   for (const char* engine : {"memory", "shm", "tcp", "hybrid"}) {
     EXPECT_EQ(json[engine]["cpu"].size(), 10U) << engine;
     EXPECT_EQ(json[engine]["cpu"]["send, receive"], "yes") << engine;
   }
+  // What is not installed has a reason.
+  for (const char* mpi : {"openmpi", "mpich"}) EXPECT_EQ(json[mpi]["cpu"].size(), 10U) << mpi;
   std::filesystem::remove(file);
   expect_refused({"comm", "engines", "--json", "/nowhere/at/all.json"}, "/nowhere/at");
 }

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,8 @@ class AnswerFile {
   const std::filesystem::path path_;
 };
 
-// This same command as two processes that the MPI's own launcher starts.
+// This same command as two processes that the MPI's own launcher starts. (It is called from tests,
+// too: they lie beside it.)
 Found found_over(Mpi mpi, const EnvironmentLookup& environment) {
   Found found{.name = std::string(name_of(mpi))};
   try {
@@ -88,11 +90,12 @@ Found found_over(Mpi mpi, const EnvironmentLookup& environment) {
     const MpiLauncher launcher =
         find_mpi_launcher(mpi, environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
     const AnswerFile answer;
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+    const std::string command =
+        (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "shoal").string();
     run_under_mpi(launcher,
                   {.ranks = kTrialRanks,
-                   .program = {self, "comm", "engines", "--json", answer.path().string()}},
-                  Deadline::after(std::chrono::seconds(120)));
+                   .program = {command, "comm", "engines", "--json", answer.path().string()}},
+                  Deadline::after(std::chrono::seconds(60)));
     std::ifstream file(answer.path());
     const nlohmann::json json = nlohmann::json::parse(file);
     for (const auto& [operation, says] : json.at(found.name).at("cpu").items()) {
@@ -167,6 +170,9 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
   try {
     const EnvironmentLookup environment = process_environment();
     const auto place = place_from_environment(environment);
+    // Opened first: a folder that is not there should not cost the trials.
+    std::optional<AtomicFile> json;
+    if (!arguments.json.empty() && (!place || place->rank == 0)) json.emplace(arguments.json);
     std::vector<Found> all;
     if (place) {
       all = {found_in_job(*place)};
@@ -177,7 +183,10 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
         if (mpi != Mpi::automatic) all.push_back(found_over(mpi, environment));
       }
     }
-    if (!arguments.json.empty()) replace_file(arguments.json, json_of(all).dump(2) + "\n");
+    if (json) {
+      json->write(json_of(all).dump(2) + "\n");
+      json->commit();
+    }
     std::cout << table_of(all) << "memory of a GPU: no engine takes it; copy to the CPU first\n";
     const bool right = std::all_of(all.begin(), all.end(),
                                    [](const Found& found) { return found.faults.empty(); });

@@ -162,6 +162,7 @@ TEST(Environment, OfOpenMpiOnOneHostMeetsThroughAFile) {
   const auto place = place_in(kOpenMpi);
   ASSERT_TRUE(place.has_value());
   EXPECT_EQ(place->source, "mpirun");
+  EXPECT_EQ(place->mpi, Mpi::open_mpi);
   EXPECT_EQ(place->rank, 1);
   EXPECT_EQ(place->size, 2);
   EXPECT_FALSE(place->rendezvous_file.empty());
@@ -191,6 +192,7 @@ TEST(Environment, OfHydra) {
   const auto place = place_in(kHydra);
   ASSERT_TRUE(place.has_value());
   EXPECT_EQ(place->source, "mpirun");
+  EXPECT_EQ(place->mpi, Mpi::mpich);
   EXPECT_EQ(place->size, 3);
   EXPECT_FALSE(place->rendezvous_file.empty());
   EXPECT_THAT(refusal(without(kHydra, "MPI_LOCALNRANKS")), HasSubstr("MPI_LOCALNRANKS"));
@@ -200,6 +202,9 @@ TEST(Environment, OfSrun) {
   const auto place = place_in(kSrun);
   ASSERT_TRUE(place.has_value());
   EXPECT_EQ(place->source, "srun");
+  EXPECT_EQ(place->mpi, Mpi::automatic);
+  EXPECT_EQ(place_in(with(kSrun, "PMIX_RANK", "5"))->mpi, Mpi::open_mpi);
+  EXPECT_EQ(place_in(with(kSrun, "PMI_RANK", "5"))->mpi, Mpi::mpich);
   EXPECT_EQ(place->rank, 5);
   EXPECT_EQ(place->size, 6);
   EXPECT_EQ(place->local_rank, 1);
