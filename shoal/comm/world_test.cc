@@ -279,14 +279,16 @@ TEST(World, OptionsNameEveryFault) {
 
 TEST(World, OptionsAreReadFromAJobFile) {
   CommOptions options;
-  read_toml("[comm]\nengine = \"tcp\"\nmpi = \"mpich\"\nalgorithm = \"ring\"\ndeath_seconds = 2.5\n", "job",
-            {describe(options)});
+  read_toml(
+      "[comm]\nengine = \"tcp\"\nmpi = \"mpich\"\nalgorithm = \"ring\"\ndeath_seconds = 2.5\n",
+      "job", {describe(options)});
   EXPECT_EQ(options.engine, Engine::tcp);
   EXPECT_EQ(options.mpi, Mpi::mpich);
   EXPECT_EQ(options.algorithm, Algorithm::ring);
   EXPECT_EQ(options.death_seconds, 2.5);
   EXPECT_TRUE(options.problems().empty());
-  EXPECT_THROW(read_toml("[comm]\nengine = \"pigeon\"\n", "job", {describe(options)}), InvalidInput);
+  EXPECT_THROW(read_toml("[comm]\nengine = \"pigeon\"\n", "job", {describe(options)}),
+               InvalidInput);
 }
 
 TEST(World, TwoWorkersOfOneRankAreRefused) {
