@@ -4,9 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "shoal/comm/try_group.h"
 #include "shoal/core/error.h"
 #include "shoal/core/options.h"
 #include "shoal/tensor/c10d_backend.h"
+#include "shoal/tensor/c10d_group.h"
 
 namespace py = pybind11;
 
@@ -43,10 +45,19 @@ c10::intrusive_ptr<PythonBackend> create(const c10d::DistributedBackendOptions& 
                                             std::move(settings));
 }
 
+// Wrong results of any backend, tried as the engine of a Group.
+std::vector<std::string> try_backend(const c10::intrusive_ptr<c10d::Backend>& backend,
+                                     double seconds) {
+  const py::gil_scoped_release unlocked;
+  shoal::C10dGroup group(backend, "tried");
+  return try_group(group, shoal::Algorithm::two_shot, {}, seconds).faults;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_c10d, module) {
   py::module_::import("torch.distributed");
   py::class_<PythonBackend, c10::intrusive_ptr<PythonBackend>, c10d::Backend>(module, "Backend");
   module.def("create", &create, py::arg("options"), py::arg("comm"));
+  module.def("try_backend", &try_backend, py::arg("backend"), py::arg("seconds"));
 }

@@ -26,4 +26,15 @@ def _create(options, _backend_options=None):
     return _c10d.create(options, comm=chosen)
 
 
+def try_backend(group=None, seconds=60.0):
+    """Tries the CPU backend of a process group (None: the default one) as an engine of shoal's groups.
+
+    Every rank of the group calls it. Each operation, type and reduction is compared with its serial result, of which
+    floats are added in the order of ranks: over more than two ranks another order shows as a fault.
+    Returns what was wrong on this rank, a sentence each; raises what the backend raises.
+    """
+    group = group or torch.distributed.group.WORLD
+    return _c10d.try_backend(group._get_backend(torch.device("cpu")), seconds)
+
+
 torch.distributed.Backend.register_backend("shoal", _create, extended_api=True, devices=["cpu"])

@@ -187,7 +187,10 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
       json->write(json_of(all).dump(2) + "\n");
       json->commit();
     }
-    std::cout << table_of(all) << "memory of a GPU: no engine takes it; copy to the CPU first\n";
+    std::cout
+        << table_of(all)
+        << "c10d: over a backend that a program brings; shoal.try_backend() in Python tries one\n"
+           "memory of a GPU: no engine takes it; copy to the CPU first\n";
     const bool right = std::all_of(all.begin(), all.end(),
                                    [](const Found& found) { return found.faults.empty(); });
     return right ? kOk : kOther;

@@ -12,7 +12,7 @@
 namespace shoal {
 namespace {
 
-using c10d::ReduceOp;
+using TorchOp = c10d::ReduceOp;
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using Tensors = C10dBackend::Tensors;
@@ -71,7 +71,7 @@ TEST(C10dBackendTest, SumsOnEveryRank) {
 
 TEST(C10dBackendTest, ReducesEveryWay) {
   with_backends(2, [](C10dBackend& backend) {
-    const auto reduce = [&](const ReduceOp& op, const at::Tensor& tensor) {
+    const auto reduce = [&](const TorchOp& op, const at::Tensor& tensor) {
       c10d::AllreduceOptions options;
       options.reduceOp = op;
       Tensors data{tensor};
@@ -80,16 +80,16 @@ TEST(C10dBackendTest, ReducesEveryWay) {
     };
     const double own = backend.getRank() + 2;  // 2 and 3
     const auto of = [&](c10::ScalarType type) { return torch::full({3}, own, type); };
-    EXPECT_EQ(reduce(ReduceOp::AVG, of(torch::kFloat))[0].item<float>(), 2.5F);
-    EXPECT_EQ(reduce(ReduceOp::PRODUCT, of(torch::kInt))[1].item<int>(), 6);
-    EXPECT_EQ(reduce(ReduceOp::MIN, of(torch::kBFloat16))[2].item<float>(), 2.0F);
-    EXPECT_EQ(reduce(ReduceOp::MAX, of(torch::kHalf))[2].item<float>(), 3.0F);
-    EXPECT_EQ(reduce(ReduceOp::BXOR, of(torch::kByte))[2].item<int>(), 1);
+    EXPECT_EQ(reduce(TorchOp::AVG, of(torch::kFloat))[0].item<float>(), 2.5F);
+    EXPECT_EQ(reduce(TorchOp::PRODUCT, of(torch::kInt))[1].item<int>(), 6);
+    EXPECT_EQ(reduce(TorchOp::MIN, of(torch::kBFloat16))[2].item<float>(), 2.0F);
+    EXPECT_EQ(reduce(TorchOp::MAX, of(torch::kHalf))[2].item<float>(), 3.0F);
+    EXPECT_EQ(reduce(TorchOp::BXOR, of(torch::kByte))[2].item<int>(), 1);
     EXPECT_EQ(reduce(c10d::makePreMulSum(0.5), of(torch::kDouble))[0].item<double>(), 2.5);
     const auto complex = torch::full({2}, c10::complex<float>(1, 2), torch::kComplexFloat);
-    const c10::complex<float> sum = reduce(ReduceOp::SUM, complex)[0].item<c10::complex<float>>();
+    const c10::complex<float> sum = reduce(TorchOp::SUM, complex)[0].item<c10::complex<float>>();
     EXPECT_EQ(sum, c10::complex<float>(2, 4));
-    EXPECT_THAT(error_of([&] { reduce(ReduceOp::MAX, complex.clone()); }),
+    EXPECT_THAT(error_of([&] { reduce(TorchOp::MAX, complex.clone()); }),
                 HasSubstr("complex tensors can only be summed"));
   });
 }
