@@ -80,7 +80,14 @@ def measure(backend, operation, rank, ranks, sizes, board, port):
     dist.destroy_process_group()
 
 
+def die_with_parent():
+    """Ranks spin until the others come, so none may outlive whoever waits for them."""
+    PR_SET_PDEATHSIG, SIGKILL = 1, 9
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+
+
 def main():
+    die_with_parent()
     backend, operation, ranks, first, last = sys.argv[1:]
     ranks, size, sizes = int(ranks), int(first), []
     while size <= int(last):
@@ -94,6 +101,7 @@ def main():
     for rank in range(ranks):
         child = os.fork()
         if child == 0:
+            die_with_parent()
             code = 1
             try:
                 measure(backend, operation, rank, ranks, sizes, board, port)

@@ -1,7 +1,8 @@
 """shoal's communication for PyTorch: import it, then torch.distributed.init_process_group("shoal").
 
 Environment, read when a group is formed:
-  SHOAL_ENGINE     automatic (shared memory on one host, tcp between hosts), shm, tcp or hierarchical
+  SHOAL_ENGINE     automatic (shared memory on one host, tcp between hosts), shm, tcp, hierarchical or mpi
+  SHOAL_MPI        openmpi or mpich, whose launcher started the processes, for mpi
   SHOAL_ALGORITHM  automatic, or one of `shoal comm plan --help`
   SHOAL_CHOICES    a table for automatic, as `shoal comm tune` writes it
   SHOAL_INTERFACE  the address to listen on for tcp; by default the one that routes to the peers
@@ -15,6 +16,7 @@ from . import _c10d
 
 _VARIABLES = {
     "SHOAL_ENGINE": "engine",
+    "SHOAL_MPI": "mpi",
     "SHOAL_ALGORITHM": "algorithm",
     "SHOAL_CHOICES": "choices",
     "SHOAL_INTERFACE": "interface_address",

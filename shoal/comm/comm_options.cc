@@ -73,6 +73,18 @@ std::string_view name_of(Engine engine) {
   return "?";
 }
 
+std::string_view name_of(Mpi which) {
+  switch (which) {
+    case Mpi::automatic:
+      return "automatic";
+    case Mpi::open_mpi:
+      return "openmpi";
+    case Mpi::mpich:
+      return "mpich";
+  }
+  return "?";
+}
+
 OptionTable describe(CommOptions& o) {
   return {
       "comm",

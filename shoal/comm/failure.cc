@@ -25,7 +25,9 @@ TimedOut not_joined(const Place& place, const std::vector<int>& absent,
                     const std::vector<int>& present, std::chrono::milliseconds waited) {
   std::string text = fmt::format("{} {} not joined {}", rank_list(absent),
                                  absent.size() == 1 ? "has" : "have", place.text());
-  if (!present.empty()) {
+  if (waited.count() == 0 && !present.empty()) {
+    text += fmt::format(", as {} found out", rank_list(present));
+  } else if (!present.empty()) {
     text += fmt::format("; {} {} waited {:.3g} s", rank_list(present),
                         present.size() == 1 ? "has" : "have",
                         static_cast<double>(waited.count()) / 1000);

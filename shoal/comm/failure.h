@@ -25,6 +25,7 @@ struct Place {
   std::string text() const;  // "all_reduce #182 of group data"
 };
 
+// `waited`: of those present; 0 when they told this rank.
 TimedOut not_joined(const Place& place, const std::vector<int>& absent,
                     const std::vector<int>& present, std::chrono::milliseconds waited);
 PeerLost peer_gone(const Place& place, int rank, const std::string& how);

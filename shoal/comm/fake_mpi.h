@@ -22,7 +22,8 @@ class FakeMpi {
 
   explicit FakeMpi(int size) {
     for (int rank = 0; rank < size; ++rank) {
-      processes_.push_back(std::make_shared<MpiProcess>(std::make_shared<Calls>(*this, rank)));
+      processes_.push_back(std::make_shared<MpiProcess>(std::make_shared<Calls>(*this, rank),
+                                                        [](Deadline) { return true; }));
     }
   }
   std::shared_ptr<MpiProcess> process(int rank) { return processes_[rank]; }

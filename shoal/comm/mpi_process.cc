@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "shoal/core/error.h"
@@ -26,28 +27,61 @@ std::string_view header_package(Mpi which) {
   return which == Mpi::open_mpi ? "libopenmpi-dev" : "libmpich-dev";
 }
 
-// Runs `body` in a thread of its own, which is left behind when it has not ended at the deadline.
-bool ends_in_time(std::function<void()> body, Deadline deadline) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool ended = false;
-  };
-  const auto shared = std::make_shared<Shared>();
-  std::thread([shared, body = std::move(body)] {
-    body();
-    const std::lock_guard lock(shared->mutex);
-    shared->ended = true;
-    shared->changed.notify_all();
-  }).detach();
-  std::unique_lock lock(shared->mutex);
-  return shared->changed.wait_for(lock, deadline.left(), [&] { return shared->ended; });
-}
+// Makes the two calls that wait for others, in one thread, as MPI wants it: so whoever is waiting
+// for them can give up.
+class StartAndEnd {
+ public:
+  explicit StartAndEnd(std::shared_ptr<MpiCalls> calls) : calls_(std::move(calls)) {}
+
+  // Why MPI cannot be used, empty when it can; nothing when it has not come back by then.
+  static std::optional<std::string> start(const std::shared_ptr<StartAndEnd>& self,
+                                          Deadline deadline) {
+    std::thread([self] { self->run(); }).detach();
+    if (!self->reaches(State::started, deadline)) return std::nullopt;
+    return self->problem_;
+  }
+  bool end(Deadline deadline) {
+    {
+      const std::lock_guard lock(mutex_);
+      end_is_wanted_ = true;
+    }
+    changed_.notify_all();
+    return reaches(State::ended, deadline);
+  }
+
+ private:
+  enum class State : std::uint8_t { starting, started, ended };
+  void run() {
+    const std::string problem = calls_->start();
+    std::unique_lock lock(mutex_);
+    problem_ = problem;
+    state_ = State::started;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return end_is_wanted_; });
+    lock.unlock();
+    calls_->end();
+    lock.lock();
+    state_ = State::ended;
+    changed_.notify_all();
+  }
+  bool reaches(State state, Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, deadline.left(), [&] { return state_ >= state; });
+  }
+
+  const std::shared_ptr<MpiCalls> calls_;  // shared with the process
+  std::mutex mutex_;                       // guards everything below
+  std::condition_variable changed_;
+  State state_ = State::starting;
+  bool end_is_wanted_ = false;
+  std::string problem_;
+};
 
 std::shared_ptr<MpiProcess> started(Mpi which, Deadline deadline) {
   const std::shared_ptr<MpiCalls> calls = load_mpi(which);
-  const auto problem = std::make_shared<std::string>();
-  if (!ends_in_time([calls, problem] { *problem = calls->start(); }, deadline)) {
+  const auto way = std::make_shared<StartAndEnd>(calls);
+  const std::optional<std::string> problem = StartAndEnd::start(way, deadline);
+  if (!problem) {
     throw TimedOut(fmt::format("MPI_Init did not return within {} ms: not all processes that the "
                                "launcher of {} started have called it",
                                deadline.waited().count(), full_name(which)),
@@ -56,7 +90,7 @@ std::shared_ptr<MpiProcess> started(Mpi which, Deadline deadline) {
   if (!problem->empty()) {
     throw InvalidInput(fmt::format("{} cannot be used: {}", full_name(which), *problem));
   }
-  return std::make_shared<MpiProcess>(calls);
+  return std::make_shared<MpiProcess>(calls, [way](Deadline until) { return way->end(until); });
 }
 
 struct OfThisProcess {
@@ -72,18 +106,6 @@ OfThisProcess& of_this_process() {
 }
 
 }  // namespace
-
-std::string_view name_of(Mpi which) {
-  switch (which) {
-    case Mpi::automatic:
-      return "automatic";
-    case Mpi::open_mpi:
-      return "openmpi";
-    case Mpi::mpich:
-      return "mpich";
-  }
-  return "?";
-}
 
 // They lie in a folder beside the program or library that this code is part of, or where shoal was
 // installed.
@@ -105,10 +127,10 @@ std::filesystem::path mpi_file(Mpi which, std::string_view kind) {
     std::error_code ignored;
     if (std::filesystem::exists(folder / name, ignored)) return folder / name;
   }
-  throw InvalidInput(
-      fmt::format("{} cannot be used: {} is not there, because shoal was built where the headers "
-                  "of {} were missing; install them ({} on Debian) and build again",
-                  full_name(which), name, full_name(which), header_package(which)));
+  throw InvalidInput(fmt::format(
+      "{} cannot be used: {} is neither beside this program nor in {}; build shoal where the "
+      "headers of {} are installed ({} on Debian)",
+      full_name(which), name, SHOAL_INSTALLED_MODULES, full_name(which), header_package(which)));
 }
 
 std::shared_ptr<MpiCalls> load_mpi(Mpi which) {
@@ -181,7 +203,7 @@ void MpiProcess::end() {
     if (!may_end_ || !all_free(true)) return;
   }
   const Deadline deadline = Deadline::after(kLongestEnd);
-  if (ends_in_time([this] { calls_->end(); }, deadline)) return;
+  if (end_(deadline)) return;
   std::cerr << fmt::format(
                    "error: rank {} of MPI has ended its part, but after {} s others have not; this "
                    "process ends without MPI_Finalize",

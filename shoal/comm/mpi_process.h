@@ -26,8 +26,10 @@ std::shared_ptr<MpiCalls> load_mpi(Mpi which);
 // Any thread.
 class MpiProcess {
  public:
-  // Of calls that have started.
-  explicit MpiProcess(std::shared_ptr<MpiCalls> calls) : calls_(std::move(calls)) {}
+  // Of calls that have started. `end` ends them; false when it did not come back by the deadline.
+  using End = std::function<bool(Deadline)>;
+  MpiProcess(std::shared_ptr<MpiCalls> calls, End end)
+      : calls_(std::move(calls)), end_(std::move(end)) {}
   MpiProcess(const MpiProcess&) = delete;
   MpiProcess& operator=(const MpiProcess&) = delete;
 
@@ -53,6 +55,7 @@ class MpiProcess {
   bool all_free(bool is_last_time);  // under the lock
 
   const std::shared_ptr<MpiCalls> calls_;
+  const End end_;
   std::atomic<int> tags_{0};
   std::atomic<bool> may_end_{true};
   std::mutex mutex_;  // guards everything below

@@ -82,7 +82,7 @@ with tempfile.TemporaryDirectory(prefix="shoal-mpi-") as where:
     found = json.loads((folder / "engines.json").read_text())
     tried = []
     for name, words in LAUNCHERS.items():
-        absent = [says for says in found[name]["cpu"].values() if "is not there" in says]
+        absent = [says for says in found[name]["cpu"].values() if "neither beside this program" in says]
         if shutil.which(words[0]) and not absent:
             one_mpi(name, job, folder, found)
             tried.append(name)
