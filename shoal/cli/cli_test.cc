@@ -148,6 +148,14 @@ TEST(CommandLine, CollectivesAreTriedOnThisMachine) {
 }
 
 TEST(CommandLine, CollectivesAreMeasuredOnThisMachine) {
+  // One host, unless something else is asked for: what is chosen by itself depends on it.
+  EXPECT_THAT(
+      run_shoal({"comm", "bench", "-n", "4", "--to", "4", "--repetitions", "1"}).out,
+      AllOf(HasSubstr("all_reduce (automatic), 4 processes over shm: "), Not(HasSubstr("a host"))));
+  EXPECT_THAT(run_shoal({"comm", "bench", "-n", "4", "--to", "4", "--repetitions", "1",
+                         "--ranks-per-host", "2"})
+                  .out,
+              HasSubstr("4 processes over shm, 2 a host: "));
   const auto folder = std::filesystem::path(testing::TempDir()) / "comm_bench";
   std::filesystem::create_directories(folder);
   const std::string json = folder / "figures.json";

@@ -35,6 +35,10 @@ Operation operation_called(const std::string& name) {
       fmt::format("there is no operation '{}' to measure: choose one of {}", name, names));
 }
 
+bool has_hosts(const MeasureOptions& options) {
+  return options.engine == Engine::hierarchical || options.algorithm == Algorithm::hierarchical;
+}
+
 MeasureOptions options_of(const CommBenchArguments& arguments) {
   const MeasureOptions defaults;
   MeasureOptions options;
@@ -42,10 +46,13 @@ MeasureOptions options_of(const CommBenchArguments& arguments) {
       arguments.engine.empty() ? Engine::shm : engines_called(arguments.engine).front();
   options.operation = operation_called(arguments.operation);
   options.ranks = arguments.ranks.value_or(defaults.ranks);
-  options.ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, options.ranks);
   options.algorithm = arguments.algorithm == name_of(Algorithm::automatic)
                           ? Algorithm::automatic
                           : algorithm_called(arguments.algorithm);
+  // Hosts that are only said to be there would change what is chosen by itself.
+  if (arguments.ranks_per_host || has_hosts(options)) {
+    options.ranks_per_host = ranks_per_host_of(arguments.ranks_per_host, options.ranks);
+  }
   options.choices = arguments.choices.string();
   if (arguments.buffers != "ordinary" && arguments.buffers != "shared") {
     throw InvalidInput(fmt::format("--buffers {}: name ordinary or shared", arguments.buffers));
@@ -73,14 +80,13 @@ std::string title_of(Operation operation, Algorithm algorithm, const std::string
 }
 
 std::string title_of(const MeasureOptions& options) {
-  const bool has_hosts =
-      options.engine == Engine::hierarchical || options.algorithm == Algorithm::hierarchical;
   return title_of(
       options.operation, options.algorithm,
-      fmt::format("{} {} over {}{}{}", options.ranks,
-                  options.engine == Engine::memory ? "threads" : "processes",
-                  name_of(options.engine), options.shared_buffers ? ", shared buffers" : "",
-                  has_hosts ? fmt::format(", {} a host", options.ranks_per_host) : ""));
+      fmt::format(
+          "{} {} over {}{}{}", options.ranks,
+          options.engine == Engine::memory ? "threads" : "processes", name_of(options.engine),
+          options.shared_buffers ? ", shared buffers" : "",
+          options.ranks_per_host != 0 ? fmt::format(", {} a host", options.ranks_per_host) : ""));
 }
 
 void print_head(const std::string& title, const std::string& where) {

@@ -61,6 +61,7 @@ void FrameLinks::run(FrameExchange& exchange, FrameRound& round) {
 
 void FrameLinks::drive(FrameExchange& exchange, FrameRound& round) {
   patience_.reset();
+  naps_.reset();
   TellsOfWaiting tells(round.deadline);
   for (;;) {
     bool moved = false;

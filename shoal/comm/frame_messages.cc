@@ -92,7 +92,10 @@ void FrameMessages::send(ConstBuffer data, int to, Deadline deadline) {
   while (!outgoing.out->empty()) {
     const Flow flow = outgoing.out->flush();
     if (outgoing.out->empty()) return;
-    if (flow == Flow::moved) continue;
+    if (flow == Flow::moved) {
+      message.naps.reset();
+      continue;
+    }
     keep_from_all(message);
     if (flow == Flow::gone) standing_.fail_connection(message.place(), to, "has died");
     wait(message);
@@ -240,6 +243,7 @@ void FrameMessages::receive(Buffer data, int from, Deadline deadline) {
     const std::size_t here = std::min(kFrameBytes, data.bytes() - at);
     FrameHeader header;
     read_frame(incoming, data.data + at, here, message, header);
+    message.naps.reset();
     at += here;
   } while (at < data.bytes());
 }
