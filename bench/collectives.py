@@ -26,8 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHOAL = os.environ.get("SHOAL", str(ROOT / "build/bin/shoal"))
 PYTHON = str(ROOT / ".venv/bin/python")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-               "PYTHONPATH": str(ROOT / "build/python"), "OMPI_ALLOW_RUN_AS_ROOT": "1",
-               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+               "PYTHONPATH": str(ROOT / "build/python")}
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all")
 
 

@@ -35,7 +35,7 @@ std::string words_of(int error) {
 
 class Calls final : public MpiCalls {
  public:
-  std::string library() override {
+  std::string name() override {
     char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
     int length = 0;
     MPI_Get_library_version(text, &length);

@@ -44,8 +44,8 @@ std::vector<Setting> settings_of(Mpi mpi, bool crowded) {
 
 class Peer {
  public:
-  Peer(Mpi mpi, const MeasureOptions& options, const std::string& path)
-      : launcher_(find_mpi_launcher(mpi, path)),
+  Peer(Mpi mpi, const MeasureOptions& options)
+      : launcher_(find_mpi_launcher(mpi)),
         settings_(settings_of(mpi, options.ranks > static_cast<int>(allowed_cores().size()))),
         ranks_(options.ranks) {
     program_ = {mpi_file(mpi, "peer").string(), std::string(name_of(options.operation))};
@@ -121,10 +121,10 @@ std::vector<Mpi> mpis_called(const std::string& names) {
   return mpis;
 }
 
-std::vector<Contender> measure_against(const MeasureOptions& options, const std::vector<Mpi>& mpis,
-                                       const std::string& path) {
+std::vector<ChartLine> measure_against(const MeasureOptions& options,
+                                       const std::vector<Mpi>& mpis) {
   std::vector<Peer> peers;
-  for (const Mpi mpi : mpis) peers.emplace_back(mpi, options, path);
+  for (const Mpi mpi : mpis) peers.emplace_back(mpi, options);
   std::vector<Rounds> rounds(peers.size() + 1);
   const auto start = std::chrono::steady_clock::now();
   for (int round = 0; round < options.repetitions; ++round) {
@@ -136,16 +136,16 @@ std::vector<Contender> measure_against(const MeasureOptions& options, const std:
     std::cerr << fmt::format("round {} of {}: {:.0f} s\n", round + 1, options.repetitions,
                              passed.count());
   }
-  std::vector<Contender> contenders{{"shoal", rounds[0].summary()}};
+  std::vector<ChartLine> contenders{{"shoal", rounds[0].summary()}};
   for (std::size_t peer = 0; peer < peers.size(); ++peer) {
     contenders.push_back({std::string(name_of(mpis[peer])), rounds[peer + 1].summary()});
   }
   return contenders;
 }
 
-std::string table_of(const std::vector<Contender>& contenders) {
+std::string table_of(const std::vector<ChartLine>& contenders) {
   std::string table = fmt::format("{:>9}", "size");
-  for (const Contender& contender : contenders) table += fmt::format("  {:>32}", contender.name);
+  for (const ChartLine& contender : contenders) table += fmt::format("  {:>32}", contender.name);
   for (std::size_t peer = 1; peer < contenders.size(); ++peer) {
     table += fmt::format("  {:>13}", contenders[peer].name + "/shoal");
   }
@@ -153,7 +153,7 @@ std::string table_of(const std::vector<Contender>& contenders) {
   const std::vector<Measured>& own = contenders.front().sizes;
   for (std::size_t size = 0; size < own.size(); ++size) {
     table += fmt::format("{:>9}", human_bytes(own[size].bytes));
-    for (const Contender& contender : contenders) {
+    for (const ChartLine& contender : contenders) {
       const Measured& at = contender.sizes.at(size);
       table += fmt::format("  {:>9} ({:>9} - {:>9})", time_text(at.median), time_text(at.least),
                            time_text(at.most));

@@ -12,6 +12,7 @@
 #include "shoal/cli/comm_times.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/exit_codes.h"
+#include "shoal/cli/job_worlds.h"
 #include "shoal/comm/algorithms/algorithms.h"
 #include "shoal/comm/machine_probe.h"
 #include "shoal/comm/measure.h"
@@ -193,13 +194,11 @@ void bench_alone(const CommBenchArguments& arguments, const MeasureOptions& opti
     lines = {{"shoal", sizes}};
   } else {
     std::cout << title_of(options) << ": " << place_of_ranks(options.ranks) << std::endl;
-    const auto contenders = measure_against(
-        options, mpis, process_environment()("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
-    std::cout << table_of(contenders);
-    sizes = contenders.front().sizes;
-    for (const Contender& contender : contenders) {
-      lines.push_back({contender.name, contender.sizes});
-      if (&contender != &contenders.front()) against[contender.name] = rows_of(contender.sizes);
+    lines = measure_against(options, mpis);
+    std::cout << table_of(lines);
+    sizes = lines.front().sizes;
+    for (auto line = lines.begin() + 1; line != lines.end(); ++line) {
+      against[line->name] = rows_of(line->sizes);
     }
   }
   const MachineProbe after = probe_machine();
@@ -214,10 +213,7 @@ void bench_alone(const CommBenchArguments& arguments, const MeasureOptions& opti
 // A worker of a job. Rank 0 prints and writes.
 void bench_in_job(const CommBenchArguments& arguments, MeasureOptions options,
                   const WorkerPlace& place) {
-  if (arguments.ranks && *arguments.ranks != place.size) {
-    throw InvalidInput(
-        fmt::format("-n {}: the job has {} workers; leave -n out", *arguments.ranks, place.size));
-  }
+  require_workers(arguments.ranks, place);
   if (!arguments.against.empty()) {
     throw InvalidInput("--against starts jobs of its own: leave the launcher out");
   }

@@ -143,12 +143,17 @@ void print_trial(std::string_view engine, Algorithm algorithm, int ranks, std::i
             << std::endl;
 }
 
-// The ranks are threads, whatever the engine. Returns how many results were wrong.
-std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_per_host) {
+CommOptions options_of(Engine engine, Algorithm algorithm, int ranks_per_host) {
   CommOptions options;
   options.engine = engine;
   options.algorithm = algorithm;
   options.ranks_per_host = ranks_per_host;
+  return options;
+}
+
+// The ranks are threads, whatever the engine. Returns how many results were wrong.
+std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_per_host) {
+  const CommOptions options = options_of(engine, algorithm, ranks_per_host);
   std::mutex mutex;
   TrialReport all;
   run_ranks(ranks, options, [&](World& world) {
@@ -167,10 +172,7 @@ std::size_t try_engine(Engine engine, Algorithm algorithm, int ranks, int ranks_
 
 // The workers of a job try one group after another; rank 0 says how it went.
 std::size_t try_in_job(JobWorlds& worlds, Engine engine, Algorithm algorithm, int ranks_per_host) {
-  CommOptions options;
-  options.engine = engine;
-  options.algorithm = algorithm;
-  options.ranks_per_host = ranks_per_host;
+  const CommOptions options = options_of(engine, algorithm, ranks_per_host);
   const auto world = worlds.join(options);
   const Deadline deadline = Deadline::after_seconds(options.collective_seconds);
   const auto group = world->form_group("test", all_ranks(world->size()), deadline);
@@ -206,10 +208,7 @@ std::size_t test_alone(const CommTestArguments& arguments,
 
 std::size_t test_in_job(const CommTestArguments& arguments, const WorkerPlace& place,
                         const std::vector<Algorithm>& algorithms) {
-  if (arguments.ranks && *arguments.ranks != place.size) {
-    throw InvalidInput(
-        fmt::format("-n {}: the job has {} workers; leave -n out", *arguments.ranks, place.size));
-  }
+  require_workers(arguments.ranks, place);
   const Engine engine =
       arguments.engine.empty() ? Engine::automatic : engines_called(arguments.engine).front();
   JobWorlds worlds(place, CommOptions{}.join_seconds);

@@ -28,11 +28,14 @@ namespace {
 // What came of trying one way to exchange data.
 struct Found {
   std::string name;
-  std::string what = {};                           // "engine mpi over Open MPI v4.1.4"
-  std::string absent = {};                         // why it could not be tried
-  std::map<std::string, std::string> faults = {};  // by operation, otherwise
+  std::string note = {};  // "engine mpi over Open MPI v4.1.4", or why it could not be tried
+  bool was_tried = true;
+  std::map<std::string, std::string> faults = {};  // by operation
+  // "yes", or why not.
   std::string answer(const std::string& operation) const {
-    return absent.empty() && !faults.contains(operation) ? "yes" : "no";
+    if (!was_tried) return note;
+    const auto fault = faults.find(operation);
+    return fault == faults.end() ? "yes" : fault->second;
   }
   std::string column(const std::string& text) const {
     return fmt::format("{:<{}}", text, std::max<std::size_t>(8, name.size() + 2));
@@ -83,12 +86,11 @@ class AnswerFile {
 
 // This same command as two processes that the MPI's own launcher starts. (It is called from tests,
 // too: they lie beside it.)
-Found found_over(Mpi mpi, const EnvironmentLookup& environment) {
+Found found_over(Mpi mpi) {
   Found found{.name = std::string(name_of(mpi))};
   try {
-    found.what = fmt::format("engine mpi over {}", load_mpi(mpi)->library());
-    const MpiLauncher launcher =
-        find_mpi_launcher(mpi, environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
+    found.note = fmt::format("engine mpi over {}", load_mpi(mpi)->name());
+    const MpiLauncher launcher = find_mpi_launcher(mpi);
     const AnswerFile answer;
     const std::string command =
         (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "shoal").string();
@@ -102,7 +104,8 @@ Found found_over(Mpi mpi, const EnvironmentLookup& environment) {
       if (says != "yes") found.faults[operation] = says;
     }
   } catch (const Error& error) {
-    found.absent = error.what();
+    found.note = error.what();
+    found.was_tried = false;
   }
   return found;
 }
@@ -112,8 +115,7 @@ Found found_in_job(const WorkerPlace& place) {
   if (place.mpi == Mpi::automatic || place.size != kTrialRanks) {
     throw InvalidInput(
         "in a job, `shoal comm engines` tries engine mpi alone: start it by mpirun -n 2, or "
-        "outside "
-        "of a job");
+        "outside of a job");
   }
   JobWorlds worlds(place, CommOptions{}.join_seconds);
   const RunsOnRanks run = [&](const CommOptions& options, const std::function<void(World&)>& body) {
@@ -134,7 +136,8 @@ std::string table_of(const std::vector<Found>& all) {
   end_line(table);
   for (const Trial& trial : trials()) {
     std::string row = fmt::format("{:<16}", trial.operation);
-    for (const Found& found : all) row += found.column(found.answer(trial.operation));
+    for (const Found& found : all)
+      row += found.column(found.answer(trial.operation) == "yes" ? "yes" : "no");
     end_line(row);
     table += row;
   }
@@ -142,11 +145,7 @@ std::string table_of(const std::vector<Found>& all) {
     for (const auto& [operation, fault] : found.faults) {
       table += fmt::format("{} over {}: {}\n", operation, found.name, fault);
     }
-    if (!found.absent.empty()) {
-      table += fmt::format("{}: {}\n", found.name, found.absent);
-    } else if (!found.what.empty()) {
-      table += fmt::format("{}: {}\n", found.name, found.what);
-    }
+    if (!found.note.empty()) table += fmt::format("{}: {}\n", found.name, found.note);
   }
   return table;
 }
@@ -155,10 +154,7 @@ nlohmann::json json_of(const std::vector<Found>& all) {
   nlohmann::json json;
   for (const Found& found : all) {
     for (const Trial& trial : trials()) {
-      const auto fault = found.faults.find(trial.operation);
-      json[found.name]["cpu"][trial.operation] = !found.absent.empty()         ? found.absent
-                                                 : fault == found.faults.end() ? "yes"
-                                                                               : fault->second;
+      json[found.name]["cpu"][trial.operation] = found.answer(trial.operation);
     }
   }
   return json;
@@ -168,8 +164,7 @@ nlohmann::json json_of(const std::vector<Found>& all) {
 
 int comm_engines_command(const CommEnginesArguments& arguments) {
   try {
-    const EnvironmentLookup environment = process_environment();
-    const auto place = place_from_environment(environment);
+    const auto place = place_from_environment(process_environment());
     // Opened first: a folder that is not there should not cost the trials.
     std::optional<AtomicFile> json;
     if (!arguments.json.empty() && (!place || place->rank == 0)) json.emplace(arguments.json);
@@ -180,7 +175,7 @@ int comm_engines_command(const CommEnginesArguments& arguments) {
     } else {
       all = found_by_threads();
       for (const Mpi mpi : kMpis) {
-        if (mpi != Mpi::automatic) all.push_back(found_over(mpi, environment));
+        if (mpi != Mpi::automatic) all.push_back(found_over(mpi));
       }
     }
     if (json) {

@@ -104,14 +104,17 @@ std::vector<Trial> collectives_by_rank() {
 
 }  // namespace
 
-std::vector<Trial> trials() {
-  std::vector<Trial> all = collectives_alike();
-  for (Trial& trial : collectives_by_rank()) all.push_back(std::move(trial));
+const std::vector<Trial>& trials() {
+  static const std::vector<Trial> all = [] {
+    std::vector<Trial> list = collectives_alike();
+    for (Trial& trial : collectives_by_rank()) list.push_back(std::move(trial));
+    return list;
+  }();
   return all;
 }
 
 std::map<std::string, std::string> faults_of(const CommOptions& options, const RunsOnRanks& run) {
-  const std::vector<Trial> all = trials();
+  const std::vector<Trial>& all = trials();
   std::map<std::string, std::string> faults;
   for (std::size_t next = 0; next < all.size(); ++next) {
     std::atomic<std::size_t> at = next;

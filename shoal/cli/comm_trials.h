@@ -16,7 +16,7 @@ struct Trial {
   std::function<bool(Group&, Deadline)> is_right;
 };
 inline constexpr int kTrialRanks = 2;
-std::vector<Trial> trials();
+const std::vector<Trial>& trials();
 
 // By operation why it is not right; those that are not named are. `run` runs a function on ranks of
 // a world with these options: on all of them, or on this process's one. A group serves until an

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "shoal/comm/world.h"
 #include "shoal/launch/environment.h"
@@ -9,14 +10,16 @@
 
 namespace shoal {
 
+// Throws InvalidInput when -n was given and is not what the job has.
+void require_workers(std::optional<int> asked, const WorkerPlace& place);
+
 class JobWorlds {
  public:
   // Meets the other workers' store. Throws what meet() throws.
   JobWorlds(const WorkerPlace& place, double join_seconds);
 
-  const WorkerPlace& place() const { return place_; }
-  // All workers call it equally often. Throws what join_world() throws.
-  std::unique_ptr<World> join(CommOptions options);
+  // All workers call it equally often. Throws what join_world_of() throws.
+  std::unique_ptr<World> join(const CommOptions& options);
 
  private:
   const WorkerPlace place_;

@@ -94,4 +94,6 @@ std::string Call::text() const {
   return "?";
 }
 
+std::string MessageShape::text() const { return fmt::format("{} x {}", elements, name_of(type)); }
+
 }  // namespace shoal

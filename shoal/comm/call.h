@@ -44,4 +44,19 @@ struct Call {
   std::string text() const;  // "all_reduce(sum, 4 x float32)"
 };
 
+// What a message between two ranks holds.
+struct MessageShape {
+  ElementType type = ElementType::uint8;
+  std::uint64_t elements = 0;  // below 2^56
+
+  explicit MessageShape(const ConstBuffer& data) : type(data.type), elements(data.elements) {}
+  MessageShape(ElementType type, std::uint64_t elements) : type(type), elements(elements) {}
+  std::uint64_t packed() const { return (static_cast<std::uint64_t>(type) << 56) | elements; }
+  static MessageShape unpacked(std::uint64_t word) {
+    return {static_cast<ElementType>(word >> 56), word & ((1ULL << 56) - 1)};
+  }
+  std::string text() const;  // "4 x float32"
+  friend bool operator==(const MessageShape&, const MessageShape&) = default;
+};
+
 }  // namespace shoal

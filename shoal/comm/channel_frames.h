@@ -2,7 +2,6 @@
 // payload. Header is a plain struct with a member `bytes`. Neither end ever waits.
 #pragma once
 
-#include <cstring>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -65,11 +64,8 @@ class ChannelFrameWriter {
       at_ = static_cast<const std::byte*>(frame.payload[0].iov_base);
       return true;
     }
-    gathered_.clear();
-    for (const iovec& stretch : frame.payload) {
-      const auto* from = static_cast<const std::byte*>(stretch.iov_base);
-      gathered_.insert(gathered_.end(), from, from + stretch.iov_len);
-    }
+    gathered_.resize(left_);
+    gather(frame.payload, gathered_.data());
     at_ = gathered_.data();
     return true;
   }
@@ -111,7 +107,7 @@ class ChannelFrameReader {
       left_ -= read;
     }
     if (state_ == State::payload) {
-      scatter();
+      if (where_.size() != 1) scatter(gathered_.data(), where_);
       state_ = State::complete;
     }
     return Event::complete;
@@ -134,15 +130,6 @@ class ChannelFrameReader {
 
  private:
   enum class State : std::uint8_t { header, header_ready, payload, complete };
-  void scatter() {
-    if (where_.size() == 1) return;
-    std::size_t taken = 0;
-    for (const iovec& stretch : where_) {
-      if (stretch.iov_len == 0) continue;
-      std::memcpy(stretch.iov_base, gathered_.data() + taken, stretch.iov_len);
-      taken += stretch.iov_len;
-    }
-  }
 
   ChannelReader ring_;
   State state_ = State::header;

@@ -97,4 +97,10 @@ InvalidInput sizes_differ(const Place& place, int giver, std::uint64_t given, in
                   place.text(), giver, given, name_of(expected.type), taker, expected.elements));
 }
 
+InvalidInput messages_differ(const Place& place, int sender, const MessageShape& sent, int receiver,
+                             const MessageShape& asked) {
+  return InvalidInput(fmt::format("{}: rank {} sent {}, rank {} asked for {}", place.text(), sender,
+                                  sent.text(), receiver, asked.text()));
+}
+
 }  // namespace shoal

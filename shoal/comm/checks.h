@@ -25,4 +25,8 @@ void check_reduce(const ConstBuffer& in, const Buffer& out, int root, ReduceOp o
 InvalidInput sizes_differ(const Place& place, int giver, std::uint64_t given, int taker,
                           const Buffer& expected);
 
+// A message has not the shape that its receiver asked for.
+InvalidInput messages_differ(const Place& place, int sender, const MessageShape& sent, int receiver,
+                             const MessageShape& asked);
+
 }  // namespace shoal

@@ -2,7 +2,6 @@
 // done when they are taken (as a rendezvous is), and now and then nothing has happened yet.
 #pragma once
 
-#include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -67,7 +66,7 @@ class FakeMpi {
   class Calls final : public MpiCalls {
    public:
     Calls(FakeMpi& mpi, int rank) : mpi_(mpi), rank_(rank) {}
-    std::string library() override { return "threads of a test"; }
+    std::string name() override { return "threads of a test"; }
     std::string start() override { return ""; }
     void end() override {}
     int rank() override { return rank_; }
@@ -103,9 +102,8 @@ class FakeMpi {
     } else {
       waiting.receives.push_back(word);
     }
-    const Wire wire = operation.wire;
     operations_.emplace(word, operation);
-    match(waiting_[wire]);
+    match(waiting);
     return word;
   }
 

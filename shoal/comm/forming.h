@@ -12,6 +12,8 @@
 
 namespace shoal {
 
+struct FrameGroupSpec;
+
 struct Forming {
   std::string name;
   std::vector<int> ranks;        // world ranks
@@ -33,6 +35,9 @@ class FormsGroup {
   virtual std::string offer(Deadline deadline) = 0;
   virtual std::unique_ptr<Group> finish(Deadline deadline) = 0;
 };
+
+// What all groups over frames need; the wires are still missing. Defined in frame_group.cc.
+FrameGroupSpec frame_spec_of(const Forming& forming);
 
 std::unique_ptr<FormsGroup> forms_shared_group(const Forming& forming);  // memory, shm
 std::unique_ptr<FormsGroup> forms_tcp_group(const Forming& forming);     // tcp, hierarchical

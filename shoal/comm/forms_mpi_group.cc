@@ -16,7 +16,7 @@ struct Offer {
   int rank = 0;  // MPI's
   int size = 0;
   int tag = 0;
-  std::string library;
+  std::string mpi;  // its name
 };
 
 class MpiGroupForms final : public FormsGroup {
@@ -29,7 +29,7 @@ class MpiGroupForms final : public FormsGroup {
                                    : MpiProcess::of_launcher(options.mpi, deadline);
     MpiCalls& calls = process_->calls();
     const int tag = forming_.rank == 0 ? process_->new_tags(kTraffics) : 0;
-    return fmt::format("{} {} {} {}", calls.rank(), calls.size(), tag, calls.library());
+    return fmt::format("{} {} {} {}", calls.rank(), calls.size(), tag, calls.name());
   }
 
   std::unique_ptr<Group> finish(Deadline deadline) override {
@@ -38,19 +38,9 @@ class MpiGroupForms final : public FormsGroup {
       offers.push_back(offer_of(static_cast<int>(rank), deadline));
     }
     check_offers(offers);
-    FrameGroupSpec spec;
-    spec.name = forming_.name;
-    spec.rank = forming_.rank;
-    spec.size = static_cast<int>(offers.size());
-    spec.engine = name_of(Engine::mpi);
-    spec.wires = FrameWires(spec.size);
+    FrameGroupSpec spec = frame_spec_of(forming_);
     spec.wires.mpi = MpiWires{process_, {}, offers[0].tag};
     for (const Offer& offer : offers) spec.wires.mpi->ranks.push_back(offer.rank);
-    spec.algorithms = forming_.algorithms;
-    spec.layout = forming_.layout;
-    spec.tear = forming_.options.tear_bytes;
-    spec.patience = forming_.members->patience();
-    spec.dead = [all = forming_.members, ranks = forming_.ranks] { return all->dead(ranks); };
     return std::make_unique<FrameGroup>(std::move(spec), forming_.registry);
   }
 
@@ -59,7 +49,7 @@ class MpiGroupForms final : public FormsGroup {
     std::istringstream in(forming_.store->get(fmt::format("offer/{}", rank), deadline));
     Offer offer;
     in >> offer.rank >> offer.size >> offer.tag >> std::ws;
-    std::getline(in, offer.library);
+    std::getline(in, offer.mpi);
     return offer;
   }
 
@@ -68,18 +58,18 @@ class MpiGroupForms final : public FormsGroup {
     std::map<int, std::size_t> seen;  // rank of MPI, ours
     for (std::size_t rank = 0; rank < offers.size(); ++rank) {
       const Offer& offer = offers[rank];
-      if (offer.library != offers[0].library || offer.size != offers[0].size) {
+      if (offer.mpi != offers[0].mpi || offer.size != offers[0].size) {
         throw InvalidInput(fmt::format(
             "group {}: rank {} is one of {} processes of {}, rank 0 one of {} of {}; start all "
             "workers with one mpirun",
-            forming_.name, rank, offer.size, offer.library, offers[0].size, offers[0].library));
+            forming_.name, rank, offer.size, offer.mpi, offers[0].size, offers[0].mpi));
       }
       const auto [before, is_new] = seen.emplace(offer.rank, rank);
       if (!is_new) {
         throw InvalidInput(fmt::format(
             "group {}: ranks {} and {} are both rank {} of {} processes of {}; engine mpi needs "
             "processes that one mpirun of this MPI has started",
-            forming_.name, before->second, rank, offer.rank, offer.size, offer.library));
+            forming_.name, before->second, rank, offer.rank, offer.size, offer.mpi));
       }
     }
   }

@@ -37,18 +37,10 @@ struct Offer {
 class TcpGroupForms final : public FormsGroup {
  public:
   explicit TcpGroupForms(const Forming& forming)
-      : forming_(forming), size_(static_cast<int>(forming.ranks.size())) {
-    spec_.name = forming.name;
-    spec_.rank = forming.rank;
-    spec_.size = size_;
-    spec_.engine = name_of(forming.engine);
-    spec_.wires = FrameWires(size_);
-    spec_.algorithms = forming.algorithms;
-    spec_.layout = forming.layout;
-    spec_.tear = forming.options.tear_bytes;
-    spec_.patience = forming.members->patience();
+      : forming_(forming),
+        size_(static_cast<int>(forming.ranks.size())),
+        spec_(frame_spec_of(forming)) {
     if (forming.engine == Engine::hierarchical) share_memory();
-    spec_.dead = [all = forming.members, ranks = forming.ranks] { return all->dead(ranks); };
   }
 
   std::string offer(Deadline deadline) override {

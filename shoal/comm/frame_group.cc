@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "shoal/comm/checks.h"
+#include "shoal/comm/forming.h"
 #include "shoal/comm/reduce_order.h"
 #include "shoal/comm/transfer_run.h"
 
@@ -16,6 +17,21 @@ Meeting meeting_of(int rank, int size, bool everybody) {
 }
 
 }  // namespace
+
+FrameGroupSpec frame_spec_of(const Forming& forming) {
+  FrameGroupSpec spec;
+  spec.name = forming.name;
+  spec.rank = forming.rank;
+  spec.size = static_cast<int>(forming.ranks.size());
+  spec.engine = name_of(forming.engine);
+  spec.wires = FrameWires(spec.size);
+  spec.algorithms = forming.algorithms;
+  spec.layout = forming.layout;
+  spec.tear = forming.options.tear_bytes;
+  spec.patience = forming.members->patience();
+  spec.dead = [all = forming.members, ranks = forming.ranks] { return all->dead(ranks); };
+  return spec;
+}
 
 FrameGroup::FrameGroup(FrameGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),

@@ -7,22 +7,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shoal/comm/checks.h"
 #include "shoal/comm/tcp_socket.h"
 
 namespace shoal {
 namespace {
 
 constexpr std::size_t kFrameBytes = std::size_t{256} << 10;
-
-// Type and number of elements of a message, in the header's `call`.
-std::uint64_t packed(ElementType type, std::size_t elements) {
-  return (static_cast<std::uint64_t>(type) << 56) | elements;
-}
-
-std::string unpacked(std::uint64_t word) {
-  return fmt::format("{} x {}", word & ((1ULL << 56) - 1),
-                     name_of(static_cast<ElementType>(word >> 56)));
-}
 
 }  // namespace
 
@@ -72,7 +63,7 @@ FrameMessages::FrameMessages(FrameStanding& standing) : standing_(standing) {
 void FrameMessages::send(ConstBuffer data, int to, Deadline deadline) {
   Outgoing& outgoing = outgoing_[to];
   const std::lock_guard lock(outgoing.mutex);
-  Message message(standing_.spec(), true, to, ++outgoing.messages, packed(data.type, data.elements),
+  Message message(standing_.spec(), true, to, ++outgoing.messages, MessageShape(data).packed(),
                   deadline);
   std::size_t at = 0;
   std::uint32_t index = 0;
@@ -186,11 +177,9 @@ void FrameMessages::check_header(const FrameHeader& header, const Message& messa
       header.call == message.call && header.bytes == bytes) {
     return;
   }
-  standing_.fail(
-      Ending::mismatch, message.peer,
-      InvalidInput(fmt::format("{}: rank {} sent {}, rank {} asked for {}", message.place().text(),
-                               message.peer, unpacked(header.call), standing_.spec().rank,
-                               unpacked(message.call))));
+  standing_.fail(Ending::mismatch, message.peer,
+                 messages_differ(message.place(), message.peer, MessageShape::unpacked(header.call),
+                                 standing_.spec().rank, MessageShape::unpacked(message.call)));
 }
 
 // The next frame of the message, from what was kept or from the connection.
@@ -236,8 +225,8 @@ void FrameMessages::read_frame(Incoming& incoming, std::byte* data, std::size_t 
 void FrameMessages::receive(Buffer data, int from, Deadline deadline) {
   Incoming& incoming = incoming_[from];
   const std::lock_guard lock(incoming.mutex);
-  Message message(standing_.spec(), false, from, ++incoming.messages,
-                  packed(data.type, data.elements), deadline);
+  Message message(standing_.spec(), false, from, ++incoming.messages, MessageShape(data).packed(),
+                  deadline);
   std::size_t at = 0;
   do {
     const std::size_t here = std::min(kFrameBytes, data.bytes() - at);

@@ -39,6 +39,10 @@ struct FrameHeader {
   std::uint64_t call = 0;    // Call::packed(); type and elements of a message
   std::uint32_t payload_crc = 0;
   std::uint32_t header_crc = 0;
+
+  bool is_possible() const {
+    return magic == kMagic && kind <= FrameKind::leaving && bytes <= kMostBytes;
+  }
 };
 static_assert(sizeof(FrameHeader) == 40);
 

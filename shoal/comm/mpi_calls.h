@@ -22,7 +22,7 @@ class MpiCalls {
   enum class State : std::uint8_t { under_way, done, failed };
 
   virtual ~MpiCalls() = default;
-  virtual std::string library() = 0;  // "Open MPI v4.1.4"; before start(), too
+  virtual std::string name() = 0;  // "Open MPI v4.1.4"; before start(), too
   // Returns when all processes of the launch have called it: empty, or why MPI cannot be used.
   virtual std::string start() = 0;
   // Likewise. Does nothing when somebody else started MPI.

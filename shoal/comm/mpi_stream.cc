@@ -27,10 +27,8 @@ MpiSender::~MpiSender() {
   // Shared: the process keeps functions that can be copied.
   const auto rest = std::make_shared<std::deque<MpiMemory>>(std::move(under_way_));
   process_->keep([rest, &calls = process_->calls()](bool) {
-    std::size_t ignored = 0;
-    return std::none_of(rest->begin(), rest->end(), [&](MpiMemory& memory) {
-      return calls.test(memory.request, ignored) == MpiCalls::State::under_way;
-    });
+    return std::all_of(rest->begin(), rest->end(),
+                       [&](MpiMemory& memory) { return memory.is_free(calls); });
   });
 }
 
@@ -108,21 +106,20 @@ void MpiReceiver::Inbox::post(MpiMemory& memory) {
   memory.request = calls_.receive(memory.bytes.get(), kMessageBytes, from_.rank, from_.tag);
 }
 
-MpiReceiver::State MpiReceiver::Inbox::look() {
+FrameReceiver::Event MpiReceiver::Inbox::look() {
   std::size_t bytes = 0;
   switch (calls_.test(memories_[next_].request, bytes)) {
     case MpiCalls::State::under_way:
-      return State::awaited;
+      return Event::none;
     case MpiCalls::State::failed:
-      return State::gone;
+      return Event::gone;
     case MpiCalls::State::done:
       break;
   }
-  if (bytes < sizeof header_) return State::damaged;
+  if (bytes < sizeof header_) return Event::damaged;
   std::memcpy(&header_, memories_[next_].bytes.get(), sizeof header_);
-  const bool good = header_.magic == FrameHeader::kMagic && header_.kind <= FrameKind::leaving &&
-                    header_.bytes == bytes - sizeof header_;
-  return good ? State::header : State::damaged;
+  const bool good = header_.is_possible() && header_.bytes == bytes - sizeof header_;
+  return good ? Event::header : Event::damaged;
 }
 
 void MpiReceiver::Inbox::next() {
@@ -133,19 +130,17 @@ void MpiReceiver::Inbox::next() {
 bool MpiReceiver::Inbox::is_free(bool is_last_time) {
   bool ended = is_last_time;
   while (!cancelled_ && !ended) {
-    const State state = look();
-    if (state == State::awaited) return false;
-    ended = state != State::header || header_.kind == FrameKind::leaving;
+    const Event event = look();
+    if (event == Event::none) return false;
+    ended = event != Event::header || header_.kind == FrameKind::leaving;
     if (!ended) next();
   }
   if (!cancelled_) {
     for (MpiMemory& memory : memories_) calls_.cancel(memory.request);
     cancelled_ = true;
   }
-  std::size_t ignored = 0;
-  return std::none_of(memories_.begin(), memories_.end(), [&](MpiMemory& memory) {
-    return calls_.test(memory.request, ignored) == MpiCalls::State::under_way;
-  });
+  return std::all_of(memories_.begin(), memories_.end(),
+                     [&](MpiMemory& memory) { return memory.is_free(calls_); });
 }
 
 MpiReceiver::MpiReceiver(std::shared_ptr<MpiProcess> process, MpiPlace from, const TearBytes& tear)
@@ -156,8 +151,8 @@ MpiReceiver::MpiReceiver(std::shared_ptr<MpiProcess> process, MpiPlace from, con
 // What others have sent is to arrive, or it would lie about in MPI for ever: the inbox stays until
 // their farewell. Not for one whose sender has died: a message may be half here.
 MpiReceiver::~MpiReceiver() {
-  const bool was_read = state_ == State::header || state_ == State::complete;
-  const bool ended = state_ == State::gone || state_ == State::damaged ||
+  const bool was_read = state_ == Event::header || state_ == Event::complete;
+  const bool ended = state_ == Event::gone || state_ == Event::damaged ||
                      (was_read && inbox_->header().kind == FrameKind::leaving);
   if (was_read && !ended) inbox_->next();
   process_->keep([inbox = std::shared_ptr<Inbox>(std::move(inbox_)), ended](bool is_last_time) {
@@ -166,40 +161,23 @@ MpiReceiver::~MpiReceiver() {
 }
 
 bool MpiReceiver::can_go_on() {
-  if (state_ == State::awaited) state_ = inbox_->look();
-  return state_ != State::awaited;
+  if (state_ == Event::none) state_ = inbox_->look();
+  return state_ != Event::none;
 }
 
 FrameReceiver::Event MpiReceiver::read() {
-  if (state_ == State::awaited && (tearing_.limit() == 0 || !can_go_on())) return Event::none;
-  switch (state_) {
-    case State::awaited:
-      return Event::none;
-    case State::header:
-      return Event::header;
-    case State::complete:
-      return Event::complete;
-    case State::gone:
-      return Event::gone;
-    case State::damaged:
-      return Event::damaged;
-  }
-  return Event::damaged;
+  if (state_ == Event::none && tearing_.limit() != 0) state_ = inbox_->look();
+  return state_;
 }
 
 void MpiReceiver::place(Stretches where) {
-  const std::byte* from = inbox_->payload();
-  for (const iovec& stretch : where) {
-    if (stretch.iov_len == 0) continue;
-    std::memcpy(stretch.iov_base, from, stretch.iov_len);
-    from += stretch.iov_len;
-  }
-  state_ = State::complete;
+  scatter(inbox_->payload(), where);
+  state_ = Event::complete;
 }
 
 void MpiReceiver::next() {
   inbox_->next();
-  state_ = State::awaited;
+  state_ = Event::none;
 }
 
 short MpiReceiver::events_to_await() { return can_go_on() ? 0 : POLLIN; }

@@ -17,6 +17,11 @@ namespace shoal {
 struct MpiMemory {
   std::unique_ptr<std::byte[]> bytes;
   MpiRequest request;
+
+  bool is_free(MpiCalls& calls) {
+    std::size_t ignored = 0;
+    return calls.test(request, ignored) != MpiCalls::State::under_way;
+  }
 };
 
 struct MpiPlace {
@@ -73,12 +78,11 @@ class MpiReceiver final : public FrameReceiver {
   void look_at_descriptor() override {}
 
  private:
-  enum class State : std::uint8_t { awaited, header, complete, gone, damaged };
   // Two messages are awaited, while none has come.
   class Inbox {
    public:
     Inbox(MpiCalls& calls, MpiPlace from);
-    State look();  // awaited, header, gone or damaged
+    Event look();  // anything but complete
     const FrameHeader& header() const { return header_; }
     const std::byte* payload() const { return memories_[next_].bytes.get() + sizeof header_; }
     void next();
@@ -99,7 +103,7 @@ class MpiReceiver final : public FrameReceiver {
   const std::shared_ptr<MpiProcess> process_;  // shared by all streams of the process
   Tearing tearing_;
   std::unique_ptr<Inbox> inbox_;
-  State state_ = State::awaited;
+  Event state_ = Event::none;  // with the message at hand
 };
 
 }  // namespace shoal

@@ -63,4 +63,18 @@ void Parts::scatter(const std::byte* from, std::size_t begin, std::size_t count)
   });
 }
 
+void gather(const Stretches& from, std::byte* to) {
+  for (const iovec& stretch : from) {
+    if (stretch.iov_len != 0) std::memcpy(to, stretch.iov_base, stretch.iov_len);
+    to += stretch.iov_len;
+  }
+}
+
+void scatter(const std::byte* from, const Stretches& to) {
+  for (const iovec& stretch : to) {
+    if (stretch.iov_len != 0) std::memcpy(stretch.iov_base, from, stretch.iov_len);
+    from += stretch.iov_len;
+  }
+}
+
 }  // namespace shoal

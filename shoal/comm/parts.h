@@ -13,6 +13,10 @@ namespace shoal {
 
 using Stretches = std::vector<iovec>;  // contiguous pieces of memory, in order
 
+// Copies all of them to one place, or back.
+void gather(const Stretches& from, std::byte* to);
+void scatter(const std::byte* from, const Stretches& to);
+
 // Borrows the memory; the list itself may go.
 class Parts {
  public:

@@ -59,10 +59,7 @@ FrameReceiver::Event RingReceiver::read() {
     case ChannelFrameReader<FrameHeader>::Event::header:
       break;
   }
-  const FrameHeader& header = reader_.header();
-  const bool good = header.magic == FrameHeader::kMagic && header.kind <= FrameKind::leaving &&
-                    header.bytes <= FrameHeader::kMostBytes;
-  return good ? Event::header : Event::damaged;
+  return reader_.header().is_possible() ? Event::header : Event::damaged;
 }
 
 short RingReceiver::events_to_await() {

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "shoal/comm/checks.h"
+
 namespace shoal {
 namespace {
 
@@ -113,13 +115,11 @@ void SharedMessages::receive(Buffer data, int from, Deadline deadline) {
   const Message message(spec_, false, from, ++incoming.messages);
   Header header;
   read(incoming, reinterpret_cast<std::byte*>(&header), sizeof header, message, deadline);
-  const auto type = static_cast<std::uint32_t>(data.type);
-  if (header.magic != kMessage || header.type != type || header.elements != data.elements) {
+  const MessageShape sent(static_cast<ElementType>(header.type), header.elements);
+  const MessageShape asked(data);
+  if (header.magic != kMessage || sent != asked) {
     wait_.fail(Ending::mismatch, from,
-               InvalidInput(fmt::format("{}: rank {} sent {} x {}, rank {} asked for {} x {}",
-                                        message.place().text(), from, header.elements,
-                                        name_of(static_cast<ElementType>(header.type)), spec_.rank,
-                                        data.elements, name_of(data.type))));
+               messages_differ(message.place(), from, sent, spec_.rank, asked));
   }
   read(incoming, data.data, data.bytes(), message, deadline);
 }

@@ -119,9 +119,7 @@ FrameReceiver::Event SocketReceiver::read() {
         }
         std::memcpy(&header_, buffer_.data() + begin_, sizeof header_);
         begin_ += sizeof header_;
-        const bool good =
-            header_.magic == FrameHeader::kMagic && header_.header_crc == crc_of(header_) &&
-            header_.kind <= FrameKind::leaving && header_.bytes <= FrameHeader::kMostBytes;
+        const bool good = header_.header_crc == crc_of(header_) && header_.is_possible();
         state_ = good ? State::header_ready : State::damaged;
         continue;
       }

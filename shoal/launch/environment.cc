@@ -42,6 +42,8 @@ EnvironmentLookup process_environment() {
   };
 }
 
+std::string search_path() { return process_environment()("PATH").value_or("/usr/bin:/bin"); }
+
 std::vector<std::string> inherited_variables() {
   std::vector<std::string> all;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {

@@ -16,6 +16,8 @@ namespace shoal {
 using EnvironmentLookup = std::function<std::optional<std::string>(const std::string& name)>;
 
 EnvironmentLookup process_environment();
+// Where this process finds programs: its PATH, or the system's usual one.
+std::string search_path();
 // All "NAME=value" of this process, for children to inherit.
 std::vector<std::string> inherited_variables();
 

@@ -76,7 +76,7 @@ int launch_on_hosts(const LaunchOptions& options, std::ostream& out, std::ostrea
   const auto hosts =
       parse_hosts(read_file(options.hosts_file), options.hosts_file, options.workers);
   parse_host_port(master_of(options, hosts), "--master");
-  const auto path = process_environment()("PATH").value_or("/usr/bin:/bin");
+  const std::string path = search_path();
   auto ssh = split_words(options.ssh);
   if (ssh.empty()) ssh = {"ssh"};
   ssh[0] = find_program(ssh[0], path);

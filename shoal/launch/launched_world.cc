@@ -2,15 +2,18 @@
 
 namespace shoal {
 
+std::unique_ptr<World> join_world_of(const WorkerPlace& place, std::shared_ptr<Store> store,
+                                     CommOptions options, Deadline deadline) {
+  if (options.mpi == Mpi::automatic) options.mpi = place.mpi;
+  return join_world(std::move(store), {.rank = place.rank, .size = place.size}, options, deadline);
+}
+
 LaunchedWorld join_launched_world(const WorkerPlace& place, const CommOptions& options,
                                   const TorchStoreFactory& torch_store) {
   const Deadline deadline = Deadline::after_seconds(options.join_seconds);
   LaunchedWorld joined;
   std::shared_ptr<Store> store = meet(place, joined.server, deadline, torch_store);
-  CommOptions resolved = options;
-  if (resolved.mpi == Mpi::automatic) resolved.mpi = place.mpi;
-  joined.world =
-      join_world(std::move(store), {.rank = place.rank, .size = place.size}, resolved, deadline);
+  joined.world = join_world_of(place, std::move(store), options, deadline);
   return joined;
 }
 

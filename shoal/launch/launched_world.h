@@ -16,6 +16,11 @@ struct LaunchedWorld {
   std::unique_ptr<World> world;
 };
 
+// Joins the world whose store this is. Engine mpi is served by the MPI that started the worker,
+// unless options.mpi says otherwise. Throws what join_world() throws.
+std::unique_ptr<World> join_world_of(const WorkerPlace& place, std::shared_ptr<Store> store,
+                                     CommOptions options, Deadline deadline);
+
 // Joins as `place` says; blocks until all workers have come, at most options.join_seconds.
 // Throws TimedOut naming the ranks that did not come, and what meet() throws.
 LaunchedWorld join_launched_world(const WorkerPlace& place, const CommOptions& options,

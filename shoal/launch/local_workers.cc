@@ -136,7 +136,7 @@ void publish_loss(Store& store, const Failure& failure) {
 
 void start_workers(Supervisor& supervisor, const LaunchOptions& options, const HostPort& store,
                    const OwnedFd& secret) {
-  const auto path = process_environment()("PATH").value_or("/usr/bin:/bin");
+  const std::string path = search_path();
   std::vector<std::string> argv = options.command;
   argv[0] = find_program(argv[0], path);
   const auto inherited = inherited_variables();

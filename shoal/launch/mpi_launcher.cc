@@ -68,7 +68,8 @@ std::string end_of(const std::string& text) {
 
 }  // namespace
 
-MpiLauncher find_mpi_launcher(Mpi which, const std::string& path) {
+MpiLauncher find_mpi_launcher(Mpi which) {
+  const std::string path = search_path();
   const std::vector<std::string> names =
       which == Mpi::open_mpi
           ? std::vector<std::string>{"mpirun.openmpi", "mpirun", "mpiexec"}

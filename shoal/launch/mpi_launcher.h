@@ -14,9 +14,9 @@ struct MpiLauncher {
   std::string path;
 };
 
-// The mpirun of this MPI in `path` (a list as in PATH), whatever its name. Runs candidates with
-// --version. Throws InvalidInput when there is none.
-MpiLauncher find_mpi_launcher(Mpi which, const std::string& path);
+// The mpirun of this MPI in search_path(), whatever its name. Runs candidates with --version.
+// Throws InvalidInput when there is none.
+MpiLauncher find_mpi_launcher(Mpi which);
 
 struct MpiRun {
   int ranks = 2;

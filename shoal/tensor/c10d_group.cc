@@ -74,16 +74,6 @@ Made made_by(at::ScalarType type, ReduceOp op) {
   return made;
 }
 
-std::int64_t packed(ElementType type, std::size_t elements) {
-  return static_cast<std::int64_t>((static_cast<std::uint64_t>(type) << 56) | elements);
-}
-
-std::string unpacked(std::int64_t word) {
-  const auto bits = static_cast<std::uint64_t>(word);
-  return fmt::format("{} x {}", bits & ((1ULL << 56) - 1),
-                     name_of(static_cast<ElementType>(bits >> 56)));
-}
-
 }  // namespace
 
 C10dGroup::C10dGroup(c10::intrusive_ptr<c10d::Backend> backend, std::string name)
@@ -115,22 +105,18 @@ void C10dGroup::carry_out(const Place& place, Deadline deadline,
     return body();
   } catch (const Error&) {
     error = std::current_exception();
-  } catch (const c10::Error& thrown) {
+  } catch (const std::exception& thrown) {
+    const auto* const torch = dynamic_cast<const c10::Error*>(&thrown);
     const std::string words =
         fmt::format("{} over {}: {}", place.text(), backend_->getBackendName(),
-                    thrown.what_without_backtrace());
-    if (words.find("support") != std::string::npos) {
+                    torch == nullptr ? thrown.what() : torch->what_without_backtrace());
+    if (torch != nullptr && words.find("support") != std::string::npos) {
       error = std::make_exception_ptr(InvalidInput(words));
     } else if (deadline.passed()) {
       error = std::make_exception_ptr(TimedOut(words, {}));
     } else {
       error = std::make_exception_ptr(PeerLost(words, {}));
     }
-  } catch (const std::exception& thrown) {
-    const std::string words =
-        fmt::format("{} over {}: {}", place.text(), backend_->getBackendName(), thrown.what());
-    error = deadline.passed() ? std::make_exception_ptr(TimedOut(words, {}))
-                              : std::make_exception_ptr(PeerLost(words, {}));
   }
   spent_.set(error);
   spent_.rethrow_if_set();
@@ -332,7 +318,7 @@ void C10dGroup::send(ConstBuffer data, int to, Deadline deadline) {
       std::vector<at::Tensor> tensors{content};
       unheard.push_back({backend_->send(tensors, to, kMessages), content});
     };
-    give(at::full({1}, packed(data.type, data.elements), at::kLong));
+    give(at::full({1}, static_cast<std::int64_t>(MessageShape(data).packed()), at::kLong));
     if (data.elements != 0) give(bytes_of(data).clone());
     bytes_ += data.bytes();
   });
@@ -353,12 +339,10 @@ void C10dGroup::receive(Buffer data, int from, Deadline deadline) {
     expect_announcement(from);
     wait(announced_[from].work, deadline);
     announced_[from].work.reset();
-    const auto sent = announced_[from].content.item<std::int64_t>();
-    if (sent != packed(data.type, data.elements)) {
-      throw InvalidInput(fmt::format("{}: rank {} sent {}, rank {} asked for {} x {}", place.text(),
-                                     from, unpacked(sent), rank(), data.elements,
-                                     name_of(data.type)));
-    }
+    const MessageShape sent = MessageShape::unpacked(
+        static_cast<std::uint64_t>(announced_[from].content.item<std::int64_t>()));
+    const MessageShape asked(data);
+    if (sent != asked) throw messages_differ(place, from, sent, rank(), asked);
     if (data.elements == 0) return;
     std::vector<at::Tensor> payload{bytes_of(data)};
     wait(backend_->recv(payload, from, kMessages), deadline);
