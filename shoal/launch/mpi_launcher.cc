@@ -12,6 +12,7 @@
 #include "shoal/core/error.h"
 #include "shoal/launch/child_process.h"
 #include "shoal/launch/environment.h"
+#include "shoal/launch/worker_variables.h"
 
 namespace shoal {
 namespace {
@@ -51,14 +52,12 @@ Output output_of(const std::vector<std::string>& argv, const std::vector<std::st
 std::string_view own_words(Mpi which) { return which == Mpi::open_mpi ? "(Open MPI)" : "HYDRA"; }
 
 // Open MPI refuses to be started by root unless told twice.
-std::vector<std::string> variables_with(const std::vector<std::string>& more) {
-  std::vector<std::string> all = inherited_variables();
-  all.insert(all.end(), more.begin(), more.end());
+std::vector<std::string> variables_with(std::vector<std::string> more) {
   if (geteuid() == 0) {
-    all.emplace_back("OMPI_ALLOW_RUN_AS_ROOT=1");
-    all.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
+    more.emplace_back("OMPI_ALLOW_RUN_AS_ROOT=1");
+    more.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
   }
-  return all;
+  return worker_variables(inherited_variables(), more);
 }
 
 std::string end_of(const std::string& text) {

@@ -21,7 +21,7 @@ MpiLauncher find_mpi_launcher(Mpi which);
 struct MpiRun {
   int ranks = 2;
   std::vector<std::string> options = {};    // of the launcher
-  std::vector<std::string> variables = {};  // "NAME=value", beside those of this process
+  std::vector<std::string> variables = {};  // "NAME=value", beside those of a worker
   std::vector<std::string> program = {};    // with its words
 };
 
