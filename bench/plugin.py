@@ -4,7 +4,8 @@
 usage: bench/plugin.py [--models wide,mynet] [--repetitions 5] [--steps 40] [--json FILE]
 
 For each model two processes train with DistributedDataParallel and with FSDP2, on Gloo and on shoal,
-and side by side without communication ("alone": what no engine can beat). A figure is the median of
+with tensors in shared memory ("shared": shoal.share_tensors()), and side by side without communication
+("alone": what no engine can beat). A figure is the median of
 the repetitions' median steps in milliseconds, with the smallest and largest beside it.
 """
 import argparse
@@ -21,8 +22,9 @@ PEER = ROOT / "bench/peers/ddp.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PIN": "1",
                "PYTHONPATH": str(ROOT / "build/python")}
 CONTENDERS = {"alone": ("alone", "gloo"), "ddp on gloo": ("ddp", "gloo"),
-              "ddp on shoal": ("ddp", "shoal"), "fsdp2 on gloo": ("fsdp2", "gloo"),
-              "fsdp2 on shoal": ("fsdp2", "shoal")}
+              "ddp on shoal": ("ddp", "shoal"), "ddp, shared": ("ddp", "shared"),
+              "fsdp2 on gloo": ("fsdp2", "gloo"), "fsdp2 on shoal": ("fsdp2", "shoal"),
+              "fsdp2, shared": ("fsdp2", "shared")}
 
 
 def step_ms(model, steps, mode, backend):
@@ -59,7 +61,8 @@ def main():
             print(f"{name:<15} {median[name]:7.1f} ms ({min(list_of):.1f} - {max(list_of):.1f})")
         for mode in ("ddp", "fsdp2"):
             print(f"{mode}: {median[f'{mode} on shoal'] / median[f'{mode} on gloo']:.2f} of its time "
-                  f"on gloo; an engine that costs nothing would be at "
+                  f"on gloo, {median[f'{mode}, shared'] / median[f'{mode} on gloo']:.2f} with tensors in "
+                  f"shared memory; an engine that costs nothing would be at "
                   f"{median['alone'] / median[f'{mode} on gloo']:.2f}")
         print(probe(), flush=True)
         results[model] = times

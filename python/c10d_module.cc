@@ -57,7 +57,8 @@ std::vector<std::string> try_backend(const c10::intrusive_ptr<c10d::Backend>& ba
 
 PYBIND11_MODULE(_c10d, module) {
   py::module_::import("torch.distributed");
-  py::class_<PythonBackend, c10::intrusive_ptr<PythonBackend>, c10d::Backend>(module, "Backend");
+  py::class_<PythonBackend, c10::intrusive_ptr<PythonBackend>, c10d::Backend>(module, "Backend")
+      .def("share_tensors", &PythonBackend::share_tensors, py::arg("least_bytes"));
   module.def("create", &create, py::arg("options"), py::arg("comm"));
   module.def("try_backend", &try_backend, py::arg("backend"), py::arg("seconds"));
 }

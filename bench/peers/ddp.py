@@ -1,6 +1,8 @@
 """One worker of PyTorch's own training of a bench model: DistributedDataParallel over Gloo, or alone.
 
-usage: torchrun --nproc-per-node N bench/peers/ddp.py MODEL STEPS [ddp|fsdp2|alone] [gloo|shoal]
+usage: torchrun --nproc-per-node N bench/peers/ddp.py MODEL STEPS [ddp|fsdp2|alone] [gloo|shoal|shared]
+
+shared: shoal, with tensors in shared memory.
 Prints the seconds of each step as JSON (rank 0), and where START is set (seconds since 1970), the
 seconds from there to the end of the first step. Same models, batch and optimizer as bench/training.py.
 """
@@ -34,9 +36,11 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if world > 1:
-        if backend == "shoal":
-            import shoal  # noqa: F401
-        dist.init_process_group(backend)
+        if backend != "gloo":
+            import shoal
+        dist.init_process_group(backend if backend == "gloo" else "shoal")
+        if backend == "shared" and not shoal.share_tensors():
+            sys.exit("the ranks share no memory")
     rank = dist.get_rank() if world > 1 else 0
     if "PIN" in os.environ:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(os.environ.get("LOCAL_RANK", "0"))]})

@@ -28,6 +28,18 @@ def _create(options, _backend_options=None):
     return _c10d.create(options, comm=chosen)
 
 
+def share_tensors(least_bytes=1 << 16, group=None):
+    """Makes this process's CPU tensors of at least `least_bytes` where all ranks of the group reach them.
+
+    Collectives of the group (None: the default one) copy nothing then: gradients' buckets of
+    DistributedDataParallel, shards of FSDP2, whatever is made after this call. Memory that such tensors leave is kept
+    for the next ones. Every rank calls it, before it builds its model. Ends with the group. False where the engine
+    shares no memory (tcp, hierarchical, mpi): then nothing changes.
+    """
+    group = group or torch.distributed.group.WORLD
+    return group._get_backend(torch.device("cpu")).share_tensors(least_bytes)
+
+
 def try_backend(group=None, seconds=60.0):
     """Tries the CPU backend of a process group (None: the default one) as an engine of shoal's groups.
 

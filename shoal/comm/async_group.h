@@ -45,6 +45,9 @@ class AsyncGroup {
   Handle receive(Buffer data, int from, std::int64_t tag, Deadline deadline);
 
   void abort() { group_->abort(); }  // from any thread
+  // As Group's, from any thread.
+  std::shared_ptr<std::byte> allocate(std::size_t bytes) { return group_->allocate(bytes); }
+  bool shares_memory() const { return group_->shares_memory(); }
 
  private:
   Mailbox& mailbox();

@@ -79,7 +79,7 @@ class Group {
   // parts, all of one type, count as one vector in the order given (a bucket of tensors needs no
   // flat copy). The same sizes on every rank; 0 elements still wait for everybody.
   virtual void all_reduce(std::span<const Buffer> parts, ReduceOp op, Deadline deadline) = 0;
-  // `data` of rank `root` becomes `data` of all.
+  // `data` of rank `root` becomes `data` of all. The root may be done before others call.
   virtual void broadcast(Buffer data, int root, Deadline deadline) = 0;
   // `out` holds size() times `in`, in order of rank; `in` is the same size on every rank.
   virtual void all_gather(ConstBuffer in, Buffer out, Deadline deadline) = 0;
@@ -116,13 +116,17 @@ class Group {
   // will come. Does not block; false while another thread receives from there.
   virtual bool has_message(int from) = 0;
 
-  // Zeroed memory from a multiple of 64 bytes on, for buffers of calls: where all ranks' buffers of
-  // an all_reduce (two_shot), reduce_scatter, all_gather or broadcast are such memory, of memory
-  // and shm groups in one piece, nothing is copied on the way. Ordinary memory over tcp, and where
-  // 16 GiB (1 GiB in groups of more than 16) are in use. It may outlive the group. After a call has
-  // failed, others may still write to its buffers until they have failed too. Any thread.
-  // Throws OutOfMemory.
+  // Zeroed memory from a multiple of 64 bytes on, for buffers of calls. Where it is shared
+  // (shares_memory()), what lies in it is not copied on the way: the parts of an all_reduce
+  // (two_shot) and the input of a reduce_scatter or all_gather that are such memory on all ranks,
+  // the root's buffer of a broadcast, and what a rank gives in a transfer of lists. Ordinary memory
+  // else, and where 16 GiB (1 GiB in groups of more than 16) are in use. It may outlive the group.
+  // After a call has failed, others may still write to its buffers until they have failed too. Any
+  // thread. Throws OutOfMemory.
   virtual std::shared_ptr<std::byte> allocate(std::size_t bytes);
+  // Whether the ranks reach what allocate() gives: memory and shm groups, unless the system refuses
+  // the address space. Any thread.
+  virtual bool shares_memory() const { return false; }
 
   // From any thread: every call under way and to come throws Cancelled.
   virtual void abort() = 0;

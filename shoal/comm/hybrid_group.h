@@ -59,6 +59,7 @@ class HybridGroup final : public Group {
   void receive(Buffer data, int from, Deadline deadline) override;
   bool has_message(int from) override;
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override;
+  bool shares_memory() const override { return first_->shares_memory(); }
   void abort() override;
   std::uint64_t bytes_sent() const override;
   std::uint64_t bytes_between_hosts() const override;

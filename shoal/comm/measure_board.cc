@@ -31,15 +31,21 @@ void MeasureBoard::require_running(Deadline deadline, const char* what) const {
 void MeasureBoard::meet(int rank, Deadline deadline) {
   constexpr int kSpins = 4000;  // some 50 us
   const std::uint64_t mine = shared_->arrivals[rank].count.load(std::memory_order_relaxed) + 1;
-  shared_->arrivals[rank].count.store(mine, std::memory_order_release);
-  for (int peer = 0; peer < ranks_; ++peer) {
+  const auto arrive = [&] { shared_->arrivals[rank].count.store(mine, std::memory_order_release); };
+  const auto await = [&](int peer) {
     for (int spins = 0; shared_->arrivals[peer].count.load(std::memory_order_acquire) < mine;
          ++spins) {
       if (!crowded_ && spins < kSpins) continue;
       sched_yield();
       require_running(deadline, "the ranks of the measurement have not all come");
     }
+  };
+  const bool leads = crowded_ && rank == 0;
+  if (!leads) arrive();
+  for (int peer = 0; peer < (crowded_ && !leads ? 1 : ranks_); ++peer) {
+    if (peer != rank) await(peer);
   }
+  if (leads) arrive();
 }
 
 void MeasureBoard::stop() { shared_->stopped.store(true, std::memory_order_relaxed); }

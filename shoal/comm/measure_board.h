@@ -24,8 +24,9 @@ class MeasureBoard {
   MeasureBoard& operator=(const MeasureBoard&) = delete;
 
   // Returns when all ranks have called it equally often. Not the group's barrier: ranks leave it
-  // within a cache line's way of each other whatever the engine.
-  // Throws Cancelled after stop(), TimedOut when `deadline` passes.
+  // within a cache line's way of each other whatever the engine. Where they share cores they
+  // cannot, and rank 0, the root of rooted operations, is the first, as it is after the barriers of
+  // MPIs. Throws Cancelled after stop(), TimedOut when `deadline` passes.
   void meet(int rank, Deadline deadline);
   void stop();
 

@@ -74,8 +74,9 @@ std::size_t RegionShape::states_at() const { return 4096; }
 std::size_t RegionShape::small_at() const {
   return round_up(states_at() + sizeof(RankState) * size, 4096);
 }
+std::size_t RegionShape::notices_at() const { return small_at() + kSmallBytes * 2 * size; }
 std::size_t RegionShape::staging_at() const {
-  return round_up(small_at() + kSmallBytes * 2 * size, 4096);
+  return round_up(notices_at() + kNoticeBytes * RankState::kLines * size, 4096);
 }
 std::size_t RegionShape::channel_states_at() const { return staging_at() + kChunkBytes * 2 * size; }
 std::size_t RegionShape::channels_at() const {

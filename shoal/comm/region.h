@@ -1,6 +1,6 @@
 // The memory through which the ranks of a group on one host exchange data, and its layout:
 //
-//   header | state of rank 0..n-1 | small slots | staging | channels | arenas
+//   header | state of rank 0..n-1 | small slots | notices | staging | channels | arenas
 //
 // The same bytes serve threads (memory of the process) and processes (a memory file that every
 // member maps). Pages are touched when first used, so large channels cost nothing until then.
@@ -29,20 +29,25 @@ enum class Ending : std::uint32_t {
 };
 
 // One step of one rank. Payloads that fit travel in the cache line of the flag that announces them.
-// A rank's steps alternate between two lines: step s + 2 is published only after all ranks' step
-// s + 1 was seen, hence after everybody has read step s.
 struct alignas(64) StepLine {
   static constexpr std::size_t kInlineBytes = 48;
   Flag arrived;
   std::uint32_t unused = 0;
-  std::uint64_t call = 0;  // Call::packed()
+  std::uint64_t calls = 0;  // all calls so far in one word: equal exactly when they are
   std::byte payload[kInlineBytes];
 };
 static_assert(sizeof(StepLine) == 64);
 
 struct alignas(128) RankState {
-  StepLine steps[2];
+  // Step s is in line s mod kLines. Whoever publishes step s has read what it needs of the steps
+  // before, so line and notice of step s + kLines are written once all ranks have published s + 1.
+  static constexpr std::uint32_t kLines = 32;
+  StepLine steps[kLines];
   alignas(64) Flag done;  // chunks that this rank has finished with
+  // The last calls that this rank made (Call::packed(), by their number mod kCallsKept), for
+  // whoever finds that calls differ. A rank is at most kLines calls ahead of another.
+  static constexpr std::uint64_t kCallsKept = 128;
+  alignas(64) std::atomic<std::uint64_t> made[kCallsKept] = {};
   // Rarely written, rarely read. What lies below `ending` is written before it.
   static constexpr std::size_t kReasonBytes = 1000;
   alignas(64) std::atomic<std::uint32_t> ending{0};  // Ending
@@ -64,6 +69,7 @@ struct alignas(128) ChannelState {
 
 struct RegionShape {
   static constexpr std::size_t kSmallBytes = 2048;       // one-shot up to here
+  static constexpr std::size_t kNoticeBytes = 256;       // beside each step line
   static constexpr std::size_t kChunkBytes = 512 << 10;  // staging, twice per rank
   int size = 1;
   std::size_t channel_bytes = std::size_t{1} << 20;
@@ -72,6 +78,7 @@ struct RegionShape {
   static RegionShape of(int size);
   std::size_t states_at() const;
   std::size_t small_at() const;
+  std::size_t notices_at() const;
   std::size_t staging_at() const;
   std::size_t channel_states_at() const;
   std::size_t channels_at() const;
@@ -106,9 +113,17 @@ class Region {
   void close_file();  // the mapping stays
 
   RankState& state(int rank) { return states_[rank]; }
+  StepLine& line(int rank, std::uint32_t step) {
+    return states_[rank].steps[step % RankState::kLines];
+  }
   std::byte* small(int rank, int parity) {
     return base_ + shape_.small_at() +
            (static_cast<std::size_t>(rank) * 2 + parity) * RegionShape::kSmallBytes;
+  }
+  std::byte* notice(int rank, std::uint32_t step) {
+    return base_ + shape_.notices_at() +
+           (static_cast<std::size_t>(rank) * RankState::kLines + step % RankState::kLines) *
+               RegionShape::kNoticeBytes;
   }
   std::byte* staging(int rank, int parity) {
     return base_ + shape_.staging_at() +

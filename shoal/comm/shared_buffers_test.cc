@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
+#include <memory>
 #include <set>
 #include <tuple>
 
@@ -118,6 +120,130 @@ TEST_P(SharedBuffers, AllGatherAndBroadcastGiveTheSameBits) {
         fill(theirs, root, 7);
         ASSERT_TRUE(same(in.span(), theirs)) << "from " << root;
         if (group.rank() == root) fill(in.span(), 9, 1);
+      }
+    }
+  });
+}
+
+// Some parts of a vector lie where all can reach them: all, some, or none of them on each rank.
+TEST_P(SharedBuffers, VectorsOfSeveralPartsGiveTheSameBits) {
+  with_groups([](Group& group, bool shared) {
+    constexpr std::size_t kMany = 120;  // more than a rank can show
+    for (const std::size_t count : {2U, 9U, 120U}) {
+      for (std::uint64_t call = 0; call < 3; ++call) {
+        std::vector<std::unique_ptr<Values>> parts;
+        std::vector<Buffer> vector;
+        std::size_t elements = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::size_t here = count == kMany ? 100 + i : mixed(i, call) % 70000;
+          // Call 0: all parts; 1: every other one; 2: others on every rank.
+          const bool reachable =
+              shared && (call == 0 || (i + (call == 2 ? group.rank() : 0)) % 2 == 0);
+          parts.push_back(std::make_unique<Values>(group, here, reachable));
+          for (std::size_t k = 0; k < here; ++k) {
+            parts.back()->span()[k] = input(group.rank(), elements + k, call);
+          }
+          vector.push_back(parts.back()->all());
+          elements += here;
+        }
+        group.all_reduce(vector, ReduceOp::sum, soon());
+        const std::vector<float> sums = sum(group.size(), elements, call);
+        std::size_t begin = 0;
+        for (const auto& part : parts) {
+          const std::size_t here = part->span().size();
+          ASSERT_TRUE(same(part->span(), std::span(sums).subspan(begin, here)))
+              << count << " parts, call " << call << ", from element " << begin;
+          begin += here;
+        }
+      }
+    }
+  });
+}
+
+// Ranks whose parts have other borders.
+TEST_P(SharedBuffers, PartsThatDoNotMatchAreStaged) {
+  with_groups([](Group& group, bool shared) {
+    const std::size_t elements = 50000;
+    const std::size_t border = group.rank() == 0 ? 20000 : 30000;
+    Values first(group, border, shared), second(group, elements - border, shared);
+    for (std::size_t i = 0; i < elements; ++i) {
+      (i < border ? first.span()[i] : second.span()[i - border]) = input(group.rank(), i, 1);
+    }
+    const std::array<Buffer, 2> parts{first.all(), second.all()};
+    group.all_reduce(parts, ReduceOp::sum, soon());
+    const std::vector<float> sums = sum(group.size(), elements, 1);
+    ASSERT_TRUE(same(first.span(), std::span(sums).first(border)));
+    ASSERT_TRUE(same(second.span(), std::span(sums).subspan(border)));
+  });
+}
+
+TEST_P(SharedBuffers, LargeBroadcastsGiveTheSameBits) {
+  with_groups([](Group& group, bool shared) {
+    const std::size_t elements = 400003;  // beyond a megabyte: all copy
+    std::vector<float> theirs(elements);
+    for (int root = 0; root < group.size(); ++root) {
+      Values values(group, elements, shared, static_cast<std::size_t>(root));
+      fill(values.span(), group.rank(), 3);
+      group.broadcast(values.all(), root, soon());
+      fill(theirs, root, 3);
+      ASSERT_TRUE(same(values.span(), theirs)) << "from " << root;
+      fill(values.span(), 9, 1);  // nobody may still be reading or writing
+      ASSERT_EQ(values.span()[elements - 1], input(9, elements - 1, 1));
+    }
+  });
+}
+
+// Sizes that differ from pair to pair, some 0, from small to several chunks.
+TEST_P(SharedBuffers, TransfersGiveTheSameBits) {
+  with_groups([](Group& group, bool shared) {
+    const int n = group.size();
+    for (const std::size_t unit : {3U, 700U, 9001U, 150001U}) {
+      const auto elements = [&](int giver, int taker) {
+        return unit * ((static_cast<std::size_t>(giver) * 2 + taker) % 3);
+      };
+      std::vector<std::unique_ptr<Values>> given, taken;
+      std::vector<ConstBuffer> in;
+      std::vector<Buffer> out;
+      for (int peer = 0; peer < n; ++peer) {
+        given.push_back(std::make_unique<Values>(group, elements(group.rank(), peer), shared));
+        taken.push_back(std::make_unique<Values>(group, elements(peer, group.rank()), !shared));
+        fill(given.back()->span(), group.rank() * 8 + peer, unit);
+        in.emplace_back(given.back()->all());
+        out.push_back(taken.back()->all());
+      }
+      const auto expect_taken = [&](int giver, int meant_for) {
+        std::vector<float> theirs(elements(giver, meant_for));
+        fill(theirs, giver * 8 + meant_for, unit);
+        return same(taken[giver]->span(), theirs);
+      };
+      group.all_to_all(in, out, soon());
+      for (const auto& values : given) fill(values->span(), 99, 1);  // nobody may still be reading
+      for (int giver = 0; giver < n; ++giver) {
+        ASSERT_TRUE(expect_taken(giver, group.rank())) << unit << " from " << giver;
+      }
+    }
+  });
+}
+
+// One piece for all of each rank.
+TEST_P(SharedBuffers, GatheringListsGivesTheSameBits) {
+  with_groups([](Group& group, bool shared) {
+    for (const std::size_t unit : {2U, 500U, 200003U}) {
+      const auto elements = [&](int rank) { return unit * static_cast<std::size_t>(rank); };
+      Values in(group, elements(group.rank()), shared);
+      fill(in.span(), group.rank(), unit);
+      std::vector<std::unique_ptr<Values>> taken;
+      std::vector<Buffer> out;
+      for (int rank = 0; rank < group.size(); ++rank) {
+        taken.push_back(std::make_unique<Values>(group, elements(rank), !shared));
+        out.push_back(taken.back()->all());
+      }
+      group.all_gather(in.all(), out, soon());
+      fill(in.span(), 9, 1);
+      for (int rank = 0; rank < group.size(); ++rank) {
+        std::vector<float> theirs(elements(rank));
+        fill(theirs, rank, unit);
+        ASSERT_TRUE(same(taken[rank]->span(), theirs)) << unit << " from " << rank;
       }
     }
   });

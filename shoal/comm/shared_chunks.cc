@@ -22,21 +22,45 @@ void SharedGroup::await_done(const Round& round, std::uint32_t chunks) {
   }
 }
 
-// While the others fill their staging memory with one chunk, this rank fills the next.
+void SharedGroup::reduce_large(const Round& round, const Parts& in, const Parts* out) {
+  const Cut cut = out == nullptr ? Cut::of_vector(in, size_) : Cut::of_pieces(in, size_);
+  const bool shows = show_stretches(round, in);
+  if (shows) {
+    publish(round);
+    await_step(round);
+  } else {
+    begin_staging(round, cut, in, /*is_staged=*/false);
+  }
+  const bool anybody_shows = keep_common_stretches();
+  if (!common_.empty()) {
+    reduce_in_place(round, out);
+    if (common_elements() != in.elements()) reduce_rest(round, in);
+    return;
+  }
+  // Some vectors lie in arenas and some do not: those that do are staged after all.
+  if (anybody_shows) {
+    begin_staging(round, cut, in, /*is_staged=*/!shows);
+  }
+  reduce_chunks(round, cut, in, out);
+}
+
+void SharedGroup::begin_staging(const Round& round, const Cut& cut, const Parts& in,
+                                bool is_staged) {
+  if (!is_staged) stage_early(round, cut, in, 0);
+  publish(round);
+  if (!is_staged && cut.chunks() > 1) stage_early(round, cut, in, 1);
+  await_step(round);
+}
+
+// The first chunk is there. While the others fill their staging memory with one chunk, this rank
+// fills the next.
 void SharedGroup::reduce_chunks(const Round& round, const Cut& cut, const Parts& in,
                                 const Parts* out) {
-  const ArenaPlace place = arena_->place_of(in.in_one_piece(), in.bytes());
-  if (place == 0) stage_early(round, cut, in, 0);
-  show_place(place);
-  publish(round);
   for (std::size_t chunk = 0; chunk < cut.chunks(); ++chunk) {
     const bool more = chunk + 1 < cut.chunks();
-    if (more && (chunk != 0 || place == 0)) stage_early(round, cut, in, chunk + 1);
-    await_step(round);
-    if (chunk == 0) {
-      const int in_arenas = count_places();
-      if (in_arenas == size_) return reduce_in_place(round, in, out);
-      if (in_arenas != 0) settle_on_staging(round, cut, in, place != 0);
+    if (chunk != 0) {
+      if (more) stage_early(round, cut, in, chunk + 1);
+      await_step(round);
     }
     if (more) publish(round);
     const std::uint32_t number = done_;
@@ -53,22 +77,11 @@ void SharedGroup::reduce_chunks(const Round& round, const Cut& cut, const Parts&
   }
 }
 
-// The chunk under way or the next.
 void SharedGroup::stage_early(const Round& round, const Cut& cut, const Parts& in,
                               std::size_t chunk) {
   const std::uint32_t number = chunk == 0 ? done_ : done_ + 1;
   await_staging(round, number);
   stage(cut, in, chunk, number);
-}
-
-void SharedGroup::settle_on_staging(const Round& round, const Cut& cut, const Parts& in,
-                                    bool is_in_arena) {
-  if (is_in_arena) {
-    stage_early(round, cut, in, 0);
-    if (cut.chunks() > 1) stage_early(round, cut, in, 1);
-  }
-  publish(round);
-  await_step(round);
 }
 
 // Copies the slices that others reduce.
@@ -118,109 +131,6 @@ void SharedGroup::take_staged(std::byte* to, std::byte* staged, std::size_t byte
   std::memcpy(to, staged, bytes);  // others read it too
 }
 
-void SharedGroup::show_place(ArenaPlace place) {
-  std::memcpy(next_line().payload, &place, sizeof place);
-}
-
-int SharedGroup::count_places() {
-  int count = 0;
-  for (int rank = 0; rank < size_; ++rank) {
-    std::memcpy(&places_[rank], region().state(rank).steps[steps_ & 1].payload,
-                sizeof places_[rank]);
-    count += places_[rank] != 0 ? 1 : 0;
-  }
-  return count;
-}
-
-// Slices begin at cache lines, so that none is written by two ranks.
-void SharedGroup::reduce_in_place(const Round& round, const Parts& in, const Parts* out) {
-  const std::size_t element = size_of(in.type());
-  const auto line = static_cast<std::int64_t>(std::max<std::size_t>(1, 64 / element));
-  const auto elements = static_cast<std::int64_t>(in.elements());
-  const Range lines = part_of((elements + line - 1) / line, size_, spec_.rank);
-  Range own{std::min(elements, lines.begin * line), std::min(elements, lines.end * line)};
-  if (out != nullptr) own = part_of(elements, size_, spec_.rank);
-  for (int rank = 0; rank < size_; ++rank) {
-    std::byte* const slice = place_of(rank) + static_cast<std::size_t>(own.begin) * element;
-    sources_[rank] = slice;
-    outputs_[rank] = slice;
-  }
-  const auto count = static_cast<std::size_t>(own.size());
-  if (out == nullptr) {
-    round.reduce(sources_, outputs_, count);
-  } else {
-    out->visit(0, count, [&](std::byte* memory, std::size_t here, std::size_t) {
-      round.reduce(sources_, {&memory, 1}, here);
-    });
-  }
-  // What others read here counts as sent, as if it had been staged.
-  const std::size_t sent =
-      in.bytes() - count * element + (out == nullptr ? count * element * (size_ - 1) : 0);
-  bytes_sent_.fetch_add(sent, std::memory_order_relaxed);
-  chunk_done();
-  await_done(round, done_);
-}
-
-void SharedGroup::gather_in_place(const Round& round, Buffer out, std::size_t bytes) {
-  for (int step = 1; step < size_; ++step) {
-    const int peer = (spec_.rank + step) % size_;
-    std::memcpy(out.data + bytes * static_cast<std::size_t>(peer), place_of(peer), bytes);
-  }
-  chunk_done();
-  await_done(round, done_);
-}
-
-void SharedGroup::broadcast(Buffer data, int root, Deadline deadline) {
-  check_root(Operation::broadcast, root, size_);
-  const Parts parts(std::span<const Buffer>(&data, 1));
-  const Round round(*this, deadline,
-                    {.operation = Operation::broadcast,
-                     .type = data.type,
-                     .root = root,
-                     .elements = data.elements});
-  if (size_ == 1) return;
-  const std::size_t bytes = data.bytes();
-  if (spec_.rank == root) {
-    bytes_sent_.fetch_add(bytes * (size_ - 1), std::memory_order_relaxed);
-  }
-  if (bytes <= RegionShape::kSmallBytes) {
-    if (spec_.rank == root && bytes != 0) {
-      std::memcpy(payload(root, bytes, steps_ + 1), data.data, bytes);
-    }
-    publish(round);
-    await_step(round);
-    if (spec_.rank != root && bytes != 0) {
-      std::memcpy(data.data, payload(root, bytes, steps_), bytes);
-    }
-    return;
-  }
-  show_place(arena_->place_of(data.data, bytes));
-  publish(round);
-  await_step(round);
-  count_places();
-  if (places_[root] != 0) {
-    if (spec_.rank != root) std::memcpy(data.data, place_of(root), bytes);
-    chunk_done();
-    if (spec_.rank == root) await_done(round, done_);
-    return;
-  }
-  // Several chunks, so that the root fills one while the others take the one before.
-  constexpr std::size_t kLeast = std::size_t{16} << 10;
-  const std::size_t chunk =
-      std::clamp(bytes / 8 / kLeast * kLeast, kLeast, RegionShape::kChunkBytes);
-  for (std::size_t begin = 0; begin < bytes; begin += chunk) {
-    const std::size_t here = std::min(chunk, bytes - begin);
-    if (spec_.rank == root) {
-      await_staging(round, done_);
-      std::memcpy(staging(root, done_), data.data + begin, here);
-    }
-    publish(round);
-    await_step(round);
-    if (spec_.rank != root) take_staged(data.data + begin, staging(root, done_), here);
-    chunk_done();
-  }
-}
-
 void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   check_all_gather(in, out, size_);
   const Round round(*this, deadline,
@@ -232,29 +142,30 @@ void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   bytes_sent_.fetch_add(bytes * (size_ - 1), std::memory_order_relaxed);
   const bool small = bytes <= RegionShape::kSmallBytes;
   if (!small) {
-    show_place(arena_->place_of(in.data, bytes));
+    show_stretches(round, Parts(in));
     publish(round);
     await_step(round);
-    if (count_places() == size_) return gather_in_place(round, out, bytes);
+    keep_common_stretches();
+    if (!common_.empty()) return gather_in_place(round, out, bytes);
   }
   const std::size_t step_bytes = small ? bytes : RegionShape::kChunkBytes;
   std::size_t begin = 0;
   do {
     const std::size_t here = std::min(step_bytes, bytes - begin);
     if (!small) await_staging(round, done_);
-    const auto place = [&](int rank, std::uint32_t step) {
-      return small ? payload(rank, bytes, step) : staging(rank, done_);
-    };
-    if (here != 0) std::memcpy(place(spec_.rank, steps_ + 1), own + begin, here);
+    if (here != 0) {
+      std::memcpy(small ? own_payload(round, bytes) : staging(spec_.rank, done_), own + begin,
+                  here);
+    }
     publish(round);
     await_step(round);
     for (int peer = 0; peer < size_ && here != 0; ++peer) {
       if (peer == spec_.rank) continue;
       std::byte* const to = out.data + bytes * static_cast<std::size_t>(peer) + begin;
       if (small) {
-        std::memcpy(to, place(peer, steps_), here);
+        std::memcpy(to, payload(peer, bytes), here);
       } else {
-        take_staged(to, place(peer, steps_), here);
+        take_staged(to, staging(peer, done_), here);
       }
     }
     if (!small) chunk_done();

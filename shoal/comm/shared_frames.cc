@@ -88,7 +88,7 @@ class SharedFrames::Awaiting final : public Doing {
     }
     return ranks;
   }
-  std::vector<std::uint64_t> differing_calls() const override { return call_.differing_calls(); }
+  std::optional<InvalidInput> difference() const override { return call_.difference(); }
 
  private:
   const SharedFrames& frames_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "shoal/comm/reduce_order.h"
@@ -43,28 +44,77 @@ void SharedGroup::abort() {
   wait_.abort({"the group's work", calls_shown_.load(std::memory_order_relaxed), spec_.name});
 }
 
-std::byte* SharedGroup::payload(int rank, std::size_t bytes, std::uint32_t step) {
-  if (bytes <= StepLine::kInlineBytes) return region().state(rank).steps[step & 1].payload;
-  return region().small(rank, static_cast<int>(step & 1));
+// Each call changes the word in a way that depends on all calls before.
+void SharedGroup::remember(std::uint64_t packed_call) {
+  calls_shown_.store(++calls_, std::memory_order_relaxed);
+  calls_in_one_word_ = (std::rotl(calls_in_one_word_, 23) ^ packed_call) * 0x9e3779b97f4a7c15;
+  region()
+      .state(spec_.rank)
+      .made[calls_ % RankState::kCallsKept]
+      .store(packed_call, std::memory_order_relaxed);
 }
 
 void SharedGroup::publish(const Round& round) {
+  await_room(round);
   StepLine& line = next_line();
-  line.call = round.packed;
+  line.calls = calls_in_one_word_;
   line.arrived.advance_to(++steps_);
 }
 
 void SharedGroup::await_step(const Round& round) {
+  round.awaited_step = steps_;
   bool differ = false;
   for (int rank = 0; rank < size_; ++rank) {
     if (rank == spec_.rank) continue;
-    StepLine& line = region().state(rank).steps[steps_ & 1];
+    StepLine& line = region().line(rank, steps_);
     wait_.until(line.arrived, steps_, rank, round, round.deadline);
-    differ |= line.call != round.packed;
+    differ |= line.calls != calls_in_one_word_;
   }
+  seen_of_all_ = steps_;
   if (!differ) [[likely]]
     return;
-  wait_.fail(Ending::mismatch, spec_.rank, calls_differ(round.place(), round.differing_calls()));
+  wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
+}
+
+void SharedGroup::await_step_of(const Round& round, int rank) {
+  round.awaited_step = steps_;
+  round.awaited_rank = rank;
+  StepLine& line = region().line(rank, steps_);
+  wait_.until(line.arrived, steps_, rank, round, round.deadline);
+  round.awaited_rank = -1;
+  if (line.calls == calls_in_one_word_) [[likely]]
+    return;
+  wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
+}
+
+void SharedGroup::await_all(const Round& round, std::uint32_t step) {
+  round.awaited_step = step;
+  for (int rank = 0; rank < size_; ++rank) {
+    if (rank == spec_.rank) continue;
+    wait_.until(region().line(rank, step).arrived, step, rank, round, round.deadline);
+  }
+  seen_of_all_ = step;
+}
+
+// A rank that ran out of room waits for half of it: then others do not have to run after every
+// step.
+void SharedGroup::await_room(const Round& round) {
+  constexpr std::uint32_t kLines = RankState::kLines;
+  if (steps_ - seen_of_all_ < kLines - 1) [[likely]]
+    return;
+  await_all(round, steps_ - kLines / 2);
+}
+
+std::byte* SharedGroup::own_small_slot(const Round& round) {
+  // There are two, for steps in which all wait for all.
+  if (seen_of_all_ != steps_) await_all(round, steps_);
+  return region().small(spec_.rank, static_cast<int>((steps_ + 1) & 1));
+}
+
+std::byte* SharedGroup::own_payload(const Round& round, std::size_t bytes) {
+  if (bytes > StepLine::kInlineBytes) return own_small_slot(round);
+  await_room(round);
+  return next_line().payload;
 }
 
 void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadline deadline) {
@@ -87,7 +137,7 @@ void SharedGroup::all_reduce(std::span<const Buffer> buffers, ReduceOp op, Deadl
     reduce_small(round, parts, direct != nullptr ? direct : sum);
     if (direct == nullptr) parts.scatter(sum, 0, parts.elements());
   } else {
-    reduce_chunks(round, Cut::of_vector(parts, size_), parts, nullptr);
+    reduce_large(round, parts, nullptr);
   }
 }
 
@@ -112,7 +162,7 @@ void SharedGroup::reduce_scatter(ConstBuffer in, Buffer out, ReduceOp op, Deadli
   } else if (in.bytes() <= RegionShape::kSmallBytes) {
     reduce_small(round, input, out.data);
   } else {
-    reduce_chunks(round, Cut::of_pieces(input, size_), input, &output);
+    reduce_large(round, input, &output);
   }
 }
 
@@ -130,13 +180,12 @@ void SharedGroup::meet(Deadline deadline) {
 
 // One step: everybody sees everything and sums by itself, in the same order.
 void SharedGroup::reduce_small(const Round& round, const Parts& in, std::byte* out) {
-  in.gather(0, in.elements(), payload(spec_.rank, in.bytes(), steps_ + 1));
+  in.gather(0, in.elements(), own_payload(round, in.bytes()));
   bytes_sent_.fetch_add(in.bytes() * (size_ - 1), std::memory_order_relaxed);
   publish(round);
   await_step(round);
   const std::size_t bytes = in.bytes();
-  reduce_whole(round.call, spec_.rank, size_, out,
-               [&](int rank) { return payload(rank, bytes, steps_); });
+  reduce_whole(round.call, spec_.rank, size_, out, [&](int rank) { return payload(rank, bytes); });
 }
 
 void SharedGroup::reduce(ConstBuffer in, Buffer out, int root, ReduceOp op, Deadline deadline) {

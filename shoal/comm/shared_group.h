@@ -2,8 +2,9 @@
 // one host ("shm"). Every operation is carried out on the caller's thread; there is no other.
 //
 // Every collective is made of steps. In a step each rank shows its call and either a small payload
-// or that a chunk of its staging memory is filled, and waits for the same of all others. So calls
-// that differ are always seen, and no rank can be more than one step ahead.
+// or that a chunk of its staging memory is filled, and waits for the same of all others; in a
+// broadcast, of the root alone, so that its root waits for nobody while there is room. Calls that
+// differ are always seen, at the latest when the next operation is over.
 //
 // all_reduce, two_shot (facts measured on two cores; "migratory staging"): rank r owns slice r of
 // each chunk. It copies the other slices of its input into its own staging memory, adds the ranks'
@@ -12,8 +13,8 @@
 // Cost: one step up to RegionShape::kSmallBytes; above, one step and one "done" per chunk, and
 // 2 (n-1)/n of the bytes written for others.
 //
-// Buffers that all ranks have from allocate() are not staged: rank r reads slice r of all of them
-// and writes the sum to all of them. Cost: one step and one "done"; S read and S written by each.
+// What all ranks have from allocate() is not staged: rank r reads slice r of all ranks' memory and
+// writes the sum to all of them. Cost: one step and one "done"; S read and S written by each.
 #pragma once
 
 #include <atomic>
@@ -59,6 +60,7 @@ class SharedGroup final : public Group {
   void abort() override;
   std::uint64_t bytes_sent() const override;
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override;
+  bool shares_memory() const override { return spec_.region->shape().arena_bytes != 0; }
 
  protected:
   void transfer(const Call& call, std::span<const ConstBuffer> in, std::span<const Buffer> out,
@@ -76,38 +78,77 @@ class SharedGroup final : public Group {
   class Cut;
 
   Region& region() const { return *spec_.region; }
-  StepLine& next_line() { return region().state(spec_.rank).steps[(steps_ + 1) & 1]; }
+  StepLine& next_line() { return region().line(spec_.rank, steps_ + 1); }
+  void remember(std::uint64_t packed_call);
 
-  // Shows the call (and what was put in next_line() or the small slot) to the others.
+  // Shows the call (and what was put in the payload) to the others.
   void publish(const Round& round);
-  // Until all have published the same step; throws InvalidInput when calls differ.
+  // Until all, or one, have published the same step; throws InvalidInput when calls differ.
   void await_step(const Round& round);
-  // Where the payload of the step under way (or to come) lies.
-  std::byte* payload(int rank, std::size_t bytes, std::uint32_t step);
+  void await_step_of(const Round& round, int rank);
+  // Until all have published a step, which may lie back.
+  void await_all(const Round& round, std::uint32_t step);
+  // Before anything of the next step is written.
+  void await_room(const Round& round);
+  // Where the payload of the next step goes, and where that of the step under way lies.
+  std::byte* own_payload(const Round& round, std::size_t bytes);
+  std::byte* own_small_slot(const Round& round);
+  std::byte* small_slot(int rank) { return region().small(rank, static_cast<int>(steps_ & 1)); }
+  std::byte* payload(int rank, std::size_t bytes) {
+    return bytes <= StepLine::kInlineBytes ? region().line(rank, steps_).payload : small_slot(rank);
+  }
 
   void reduce_small(const Round& round, const Parts& in, std::byte* out);
-  class Handful;
-  void transfer_frames(const Round& round, bool own_is_done, std::span<const ConstBuffer> in,
-                       std::span<const Buffer> out);
   // Publishes, waits for all, and moves the frames.
   void run_frames(const Round& round, FrameRun& run);
+
   // A sum of a whole vector (out null: back into `in`), or of pieces into `out`.
+  void reduce_large(const Round& round, const Parts& in, const Parts* out);
   void reduce_chunks(const Round& round, const Cut& cut, const Parts& in, const Parts* out);
-  // The same, and all_gather, of vectors in arenas.
-  void reduce_in_place(const Round& round, const Parts& in, const Parts* out);
-  void gather_in_place(const Round& round, Buffer out, std::size_t bytes);
-  // Shows with the next step where the own vector lies.
-  void show_place(ArenaPlace place);
-  // Of the step that all have published: how many ranks' vectors lie in arenas, and where.
-  int count_places();
-  std::byte* place_of(int rank) { return region().arena(rank) + (places_[rank] - 1); }
-  // Some vectors lie in arenas and some do not: those that do are staged after all.
-  void settle_on_staging(const Round& round, const Cut& cut, const Parts& in, bool is_in_arena);
+  // The chunk under way or the next.
   void stage_early(const Round& round, const Cut& cut, const Parts& in, std::size_t chunk);
+  // The first two chunks, and the step of the first.
+  void begin_staging(const Round& round, const Cut& cut, const Parts& in, bool is_staged);
   void stage(const Cut& cut, const Parts& in, std::size_t chunk, std::uint32_t number);
   void reduce_slice(const Round& round, const Cut& cut, std::size_t chunk, const Parts& in,
                     const Parts* out);
 
+  // Stretches of vectors that lie in arenas. A rank shows its own with the next step; of the step
+  // that all have published, those are kept which all ranks show.
+  struct Shown;
+  std::byte* shown_at(int rank, std::uint64_t count);
+  bool show_stretches(const Round& round, const Parts& vector);
+  bool keep_common_stretches();  // whether anybody has shown any
+  std::size_t common_elements() const;
+  std::byte* place_of(std::size_t stretch, int rank) {
+    return region().arena(rank) + (places_[stretch * size_ + rank] - 1);
+  }
+  void reduce_in_place(const Round& round, const Parts* out);
+  void reduce_rest(const Round& round, const Parts& in);
+  void gather_in_place(const Round& round, Buffer out, std::size_t bytes);
+
+  void look_around(const Round& round);
+  void broadcast_notice(const Round& round, Buffer data, int root);
+  void broadcast_chunks(const Round& round, Buffer data, int root);
+  void broadcast_together(const Round& round, Buffer data, int root);
+
+  // What a rank gives in a transfer.
+  struct Giving;
+  Giving own_giving(const Call& call, std::span<const ConstBuffer> in);
+  Giving giving_of(int giver, const Call& call);
+  std::size_t small_data_at() const;  // in the small slot, behind a table that is there too
+  void show_giving(const Round& round, const Giving& own, std::span<const ConstBuffer> in);
+  void take_what_is_there(std::span<const Giving> givings, std::span<const Buffer> out);
+  void take_staged_pieces(const Round& round, std::span<const Giving> givings,
+                          std::span<const ConstBuffer> in, std::span<const Buffer> out);
+  void stage_pieces(const Round& round, const Giving& own, std::span<const ConstBuffer> in,
+                    std::size_t chunk);
+
+  // Beginning with the next rank, so that not all read the same memory at once.
+  template <typename Take>
+  void for_others(const Take& take) const {
+    for (int step = 1; step < size_; ++step) take((spec_.rank + step) % size_);
+  }
   // Copies what lies in another rank's staging memory.
   void take_staged(std::byte* to, std::byte* staged, std::size_t bytes) const;
   std::byte* staging(int rank, std::uint32_t chunk) {
@@ -124,14 +165,23 @@ class SharedGroup final : public Group {
   SharedMessages messages_;
 
   // Of the thread that makes collectives.
-  std::uint64_t calls_ = 0;  // collectives so far
-  std::uint32_t steps_ = 0;  // published
-  std::uint32_t done_ = 0;   // chunks finished
+  std::uint64_t calls_ = 0;                      // collectives so far
+  std::uint64_t calls_in_one_word_ = 0;          // equal exactly when all of them were
+  std::uint32_t steps_ = 0;                      // published
+  std::uint32_t seen_of_all_ = 0;                // a step that all are known to have published
+  Deadline::Clock::time_point looked_around_{};  // for whom this rank does not wait
+  std::uint32_t done_ = 0;                       // chunks finished
   GroupSchedules schedules_;
   SharedFrames frames_;
   std::vector<const std::byte*> sources_;  // for one kernel call
   std::vector<std::byte*> outputs_;
-  std::vector<ArenaPlace> places_;  // by rank, of the call under way
+  struct Stretch {  // of a vector
+    std::uint64_t begin;
+    std::uint64_t elements;
+    friend bool operator==(const Stretch&, const Stretch&) = default;
+  };
+  std::vector<Stretch> common_;     // of the call under way: those in arenas of all ranks,
+  std::vector<ArenaPlace> places_;  // and where, by stretch and rank
 
   std::atomic<std::uint64_t> bytes_sent_{0};
   std::atomic<std::uint64_t> calls_shown_{0};  // calls_, for abort() from another thread

@@ -13,54 +13,79 @@ class SharedGroup::Round final : public Doing {
  public:
   Round(SharedGroup& group, Deadline until, const Call& made)
       : call(made),
-        packed(made.packed()),
         deadline(until),
+        awaited_step(group.steps_),
         awaited_done(group.done_ - 1),
         group_(group) {
     group.wait_.rethrow_if_spent();
-    group.calls_shown_.store(++group.calls_, std::memory_order_relaxed);
+    group.remember(made.packed());
     if (made.operation == Operation::all_reduce || made.operation == Operation::reduce_scatter) {
       reduce = reduction_of(made.type, made.op);
     }
   }
 
-  Place place() const override {
-    return {std::string(name_of(call.operation)), group_.calls_, group_.spec_.name};
-  }
+  Place place() const override { return place_of(group_.calls_, call); }
   std::vector<int> absent() const override {
     std::vector<int> ranks;
     for (int rank = 0; rank < group_.size_; ++rank) {
-      const StepLine& line = group_.region().state(rank).steps[group_.steps_ & 1];
-      const RankState& state = group_.region().state(rank);
-      if (!line.arrived.reached(group_.steps_) || !state.done.reached(awaited_done)) {
+      if (awaited_rank >= 0 && awaited_rank != rank) continue;
+      if (!has_come(rank, awaited_step) ||
+          !group_.region().state(rank).done.reached(awaited_done)) {
         ranks.push_back(rank);
       }
     }
     return ranks;
   }
 
-  // Of the last step that this rank has published: no other can be more than one beyond it, so
-  // their lines for it still stand.
-  std::vector<std::uint64_t> differing_calls() const override {
-    const std::uint32_t step = group_.steps_;
-    std::vector<std::uint64_t> calls(static_cast<std::size_t>(group_.size_));
-    bool differ = false;
+  // By the lines of the last step that this rank has published, which are not written again before
+  // it goes on. The calls may have differed earlier, where one did not have to wait for the other.
+  std::optional<InvalidInput> difference() const override {
+    std::uint64_t first = group_.calls_ + 1;
     for (int rank = 0; rank < group_.size_; ++rank) {
-      const StepLine& line = group_.region().state(rank).steps[step & 1];
-      if (!line.arrived.reached(step)) continue;
-      calls[rank] = line.call;
-      differ |= line.call != group_.region().state(group_.spec_.rank).steps[step & 1].call;
+      if (has_come(rank, group_.steps_) && !agrees(rank)) {
+        first = std::min(first, first_difference(rank));
+      }
     }
-    return differ ? calls : std::vector<std::uint64_t>{};
+    if (first > group_.calls_) return std::nullopt;
+    std::vector<std::uint64_t> calls(static_cast<std::size_t>(group_.size_));
+    for (int rank = 0; rank < group_.size_; ++rank) {
+      if (!has_come(rank, group_.steps_)) continue;
+      calls[rank] = made_by(agrees(rank) ? group_.spec_.rank : rank, first);
+    }
+    return calls_differ(place_of(first, Call::unpacked(made_by(group_.spec_.rank, first))), calls);
   }
 
   const Call call;
-  const std::uint64_t packed;
   const Deadline deadline;
   Reduction reduce = nullptr;
-  mutable std::uint32_t awaited_done;  // the chunks with which the others must have finished
+  // What this rank waits for: a step, of one rank or (-1) of all, and the chunks with which the
+  // others must have finished.
+  mutable std::uint32_t awaited_step;
+  mutable int awaited_rank = -1;
+  mutable std::uint32_t awaited_done;
 
  private:
+  Place place_of(std::uint64_t number, const Call& which) const {
+    return {std::string(name_of(which.operation)), number, group_.spec_.name};
+  }
+  bool has_come(int rank, std::uint32_t step) const {
+    return group_.region().line(rank, step).arrived.reached(step);
+  }
+  bool agrees(int rank) const {
+    return group_.region().line(rank, group_.steps_).calls ==
+           group_.region().line(group_.spec_.rank, group_.steps_).calls;
+  }
+  std::uint64_t made_by(int rank, std::uint64_t number) const {
+    return group_.region().state(rank).made[number % RankState::kCallsKept].load(
+        std::memory_order_relaxed);
+  }
+  std::uint64_t first_difference(int rank) const {
+    const std::uint64_t now = group_.calls_;
+    std::uint64_t number = now - std::min(now - 1, std::uint64_t{RankState::kLines});
+    while (number < now && made_by(rank, number) == made_by(group_.spec_.rank, number)) ++number;
+    return number;
+  }
+
   SharedGroup& group_;
 };
 

@@ -81,9 +81,7 @@ void SharedWait::give_up_if_hopeless(const Flag& flag, std::uint32_t count, int 
     if (flag.reached(count)) return;
     fail_because(gone, ending_of(gone), doing, deadline);
   }
-  if (const std::vector<std::uint64_t> calls = doing.differing_calls(); !calls.empty()) {
-    fail(Ending::mismatch, spec_.rank, calls_differ(doing.place(), calls));
-  }
+  if (const auto difference = doing.difference()) fail(Ending::mismatch, spec_.rank, *difference);
   for (const int rank : spec_.dead()) {
     const Ending last = ending_of(rank);
     // A process may end normally after its part was done.

@@ -35,8 +35,8 @@ class Doing {
   virtual Place place() const = 0;
   // The ranks that have not come; may be empty when only data is awaited.
   virtual std::vector<int> absent() const = 0;
-  // By rank what was called, 0 where that is unknown, once two ranks' calls differ; else empty.
-  virtual std::vector<std::uint64_t> differing_calls() const { return {}; }
+  // Who called what, once it is seen that two ranks' calls differ.
+  virtual std::optional<InvalidInput> difference() const { return std::nullopt; }
 
  protected:
   ~Doing() = default;

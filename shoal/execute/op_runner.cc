@@ -66,6 +66,24 @@ OpRunner::OpRunner(Parts parts) : parts_(std::move(parts)), values_(parts_.progr
     if (op.kind != OpKind::all_reduce) continue;
     for (const Use& use : op.accumulates) reduced_over_[use.value] = op.group;
   }
+  shared_gradients_ = shared_gradients();
+}
+
+// Of the first group that shares memory: a rank's gradients are summed by one. Tensors are known by
+// their size alone, so a few others of a gradient's size lie there too.
+std::shared_ptr<SharedTensors> OpRunner::shared_gradients() const {
+  Group* group = nullptr;
+  std::set<std::size_t> sizes;
+  for (const auto& [gradient, index] : reduced_over_) {
+    if (gradient.kind != ValueKind::gradient) continue;
+    Group& sums = parts_.group(index);
+    if (group == nullptr && sums.size() > 1 && sums.shares_memory()) group = &sums;
+    if (group == &sums) sizes.insert(parts_.model.parameter(gradient).nbytes());
+  }
+  if (group == nullptr) return nullptr;
+  return std::make_shared<SharedTensors>(
+      [group](std::size_t bytes) { return group->allocate(bytes); },
+      [sizes](std::size_t bytes) { return sizes.contains(bytes); });
 }
 
 void OpRunner::begin(const RunInput& input) {
@@ -231,7 +249,11 @@ void OpRunner::backward(const Op& op) {
     outputs.push_back(output);
     output_gradients.push_back(gradient);
   }
-  torch::autograd::backward(outputs, output_gradients);
+  {
+    // Autograd keeps as .grad what a block's backward has made, without a copy.
+    const SharedTensorsScope shared(shared_gradients_);
+    torch::autograd::backward(outputs, output_gradients);
+  }
   if (!flows_on) return;
   Activations flowing;
   for (const auto& [name, leaf] : saved.inputs.all()) {
@@ -265,6 +287,7 @@ void OpRunner::receive(const Op& op) {
 at::Tensor OpRunner::gradient_of(const Value& gradient) const {
   at::Tensor parameter = parts_.model.parameter(gradient);
   at::Tensor& grad = parameter.mutable_grad();
+  const SharedTensorsScope shared(shared_gradients_);
   if (!grad.defined()) {  // not used in this step, or no samples
     grad = at::zeros_like(parameter, parameter.options().requires_grad(false),
                           at::MemoryFormat::Contiguous);

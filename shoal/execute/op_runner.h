@@ -9,6 +9,7 @@
 
 #include "shoal/execute/executor.h"
 #include "shoal/execute/step_values.h"
+#include "shoal/tensor/shared_tensors.h"
 
 namespace shoal {
 
@@ -62,11 +63,14 @@ class OpRunner {
   double squared_norm_of_counted_gradients() const;
   Deadline collective_deadline() const;
   at::Tensor gradient_of(const Value& gradient) const;
+  std::shared_ptr<SharedTensors> shared_gradients() const;
 
   Parts parts_;
   StepValues values_;
   std::set<Value> written_;            // values that some operation of the program writes
   std::map<Value, int> reduced_over_;  // gradient -> group index that sums it
+  // Where gradients are made that a group can sum without copies; null where none can.
+  std::shared_ptr<SharedTensors> shared_gradients_;
   const RunInput* input_ = nullptr;
 };
 

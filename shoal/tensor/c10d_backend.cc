@@ -40,6 +40,7 @@ C10dBackend::C10dBackend(c10::intrusive_ptr<c10d::Store> store, int rank, int si
 C10dBackend::~C10dBackend() { close(); }
 
 void C10dBackend::close() {
+  if (tensors_) tensors_->stop();
   group_.reset();
   world_.reset();
 }
@@ -47,6 +48,17 @@ void C10dBackend::close() {
 AsyncGroup& C10dBackend::group() {
   TORCH_CHECK(group_ != nullptr, "group ", name_, " of shoal was shut down");
   return *group_;
+}
+
+bool C10dBackend::share_tensors(std::size_t least_bytes) {
+  AsyncGroup& shared = group();
+  if (!shared.shares_memory()) return false;
+  if (tensors_) tensors_->stop();
+  tensors_ = std::make_shared<SharedTensors>(
+      [&shared](std::size_t bytes) { return shared.allocate(bytes); },
+      [least_bytes](std::size_t bytes) { return bytes >= least_bytes; });
+  share_tensors_everywhere(tensors_);
+  return true;
 }
 
 void C10dBackend::abort() {

@@ -13,6 +13,7 @@
 #include "shoal/comm/async_group.h"
 #include "shoal/comm/world.h"
 #include "shoal/tensor/c10d_work.h"
+#include "shoal/tensor/shared_tensors.h"
 
 namespace shoal {
 
@@ -91,6 +92,11 @@ class C10dBackend : public c10d::Backend {
   // calling the user's code: without locks that it needs (Python's).
   void close();
 
+  // From now on CPU tensors of at least so many bytes that this process makes lie, until close(),
+  // where all ranks of this group reach them. False, and nothing changes, over other engines than
+  // shm and memory.
+  bool share_tensors(std::size_t least_bytes);
+
   AsyncGroup& group();  // throws c10::Error after close()
 
  private:
@@ -116,7 +122,8 @@ class C10dBackend : public c10d::Backend {
   const std::string name_;
   std::unique_ptr<World> world_;
   std::unique_ptr<AsyncGroup> group_;
-  std::atomic<std::uint64_t> number_{0};  // collectives so far
+  std::shared_ptr<SharedTensors> tensors_;  // of share_tensors()
+  std::atomic<std::uint64_t> number_{0};    // collectives so far
   const std::shared_ptr<std::atomic<bool>> failed_ = std::make_shared<std::atomic<bool>>(false);
   std::mutex mutex_;  // guards the next two
   bool coalescing_ = false;

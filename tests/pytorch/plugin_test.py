@@ -93,10 +93,12 @@ def worker(part, backend, folder, rank, size):
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    if backend == "shoal":
-        import shoal  # noqa: F401
-    dist.init_process_group(backend, init_method=f"file://{folder}/{part}-{backend}", rank=rank,
+    if backend != "gloo":
+        import shoal
+    dist.init_process_group("shoal" if backend == "shared" else backend, init_method=f"file://{folder}/{part}-{backend}", rank=rank,
                             world_size=size)
+    if backend == "shared":
+        assert shoal.share_tensors(least_bytes=256), "the ranks share no memory"
     if part == "killed":
         tensor = torch.ones(1000)
         for step in range(100_000):
@@ -123,10 +125,10 @@ def launch(part, backend, folder, size):
 
 COMPARE = """
 import json, sys, torch
-folder, part, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+folder, part, backend, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 worst = 0.0
 for rank in range(size):
-    ours, theirs = (torch.load(f"{folder}/{part}-{b}-{rank}.pt") for b in ("shoal", "gloo"))
+    ours, theirs = (torch.load(f"{folder}/{part}-{b}-{rank}.pt") for b in (backend, "gloo"))
     assert len(ours) == len(theirs) > 0
     for a, b in zip(ours, theirs):
         worst = max(worst, float((a - b).abs().max() / b.abs().max()))
@@ -134,14 +136,15 @@ print(json.dumps(worst))
 """
 
 
-def check_same_as_gloo(part, size):
+def check_same_as_gloo(part, size, ours="shoal"):
+    """`ours`: shoal, or shared: with tensors in shared memory."""
     with tempfile.TemporaryDirectory() as folder:
-        for backend in ("shoal", "gloo"):
+        for backend in (ours, "gloo"):
             for rank, (errors, code) in enumerate(launch(part, backend, folder, size)):
                 assert code == 0, f"{part} on {backend}, rank {rank}: {errors[-3000:]}"
-        worst = json.loads(subprocess.run([PYTHON, "-c", COMPARE, folder, part, str(size)],
+        worst = json.loads(subprocess.run([PYTHON, "-c", COMPARE, folder, part, ours, str(size)],
                                           check=True, capture_output=True, text=True).stdout)
-    print(f"{part} with {size} ranks: largest relative difference from Gloo {worst:.2g}")
+    print(f"{part} on {ours} with {size} ranks: largest relative difference from Gloo {worst:.2g}")
     # Two summands have one sum; more may be added in another order.
     assert worst == 0.0 if size == 2 and part != "pipeline" else worst < 1e-5, worst
 
@@ -172,6 +175,9 @@ def main():
     for part in PARTS:
         check_same_as_gloo(part, 2)
     check_same_as_gloo("ddp", 3)
+    check_same_as_gloo("ddp", 2, "shared")
+    check_same_as_gloo("fsdp", 2, "shared")
+    check_same_as_gloo("fsdp", 3, "shared")
     check_killed_rank_is_named()
     check_unknown_engine_is_refused()
 
