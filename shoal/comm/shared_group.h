@@ -138,9 +138,9 @@ class SharedGroup final : public Group {
   Giving giving_of(int giver, const Call& call);
   std::size_t small_data_at() const;  // in the small slot, behind a table that is there too
   void show_giving(const Round& round, const Giving& own, std::span<const ConstBuffer> in);
-  void take_what_is_there(std::span<const Giving> givings, std::span<const Buffer> out);
-  void take_staged_pieces(const Round& round, std::span<const Giving> givings,
-                          std::span<const ConstBuffer> in, std::span<const Buffer> out);
+  void take_what_is_there(std::span<const Buffer> out);
+  void take_staged_pieces(const Round& round, std::span<const ConstBuffer> in,
+                          std::span<const Buffer> out);
   void stage_pieces(const Round& round, const Giving& own, std::span<const ConstBuffer> in,
                     std::size_t chunk);
 
@@ -182,6 +182,7 @@ class SharedGroup final : public Group {
   };
   std::vector<Stretch> common_;     // of the call under way: those in arenas of all ranks,
   std::vector<ArenaPlace> places_;  // and where, by stretch and rank
+  std::vector<Giving> givings_;     // of the transfer under way, by rank
 
   std::atomic<std::uint64_t> bytes_sent_{0};
   std::atomic<std::uint64_t> calls_shown_{0};  // calls_, for abort() from another thread

@@ -1,4 +1,4 @@
-// Private to SharedGroup: a collective under way, and how its data is cut.
+// Private to SharedGroup: a collective under way, how its data is cut, and how ranks give it.
 #pragma once
 
 #include <algorithm>
@@ -148,6 +148,22 @@ class SharedGroup::Cut {
   std::size_t chunk_ = 0;     // elements of the vector, or of one piece, per chunk
   std::size_t chunks_ = 0;
   std::size_t piece_ = 0;  // elements; 0 for all_reduce
+};
+
+// How one rank gives: `small` beside the table, `staged` in chunks of which each taker has a
+// stretch, `in_place` where it lies. `once`: one piece for all.
+struct SharedGroup::Giving {
+  enum class Way : std::uint8_t { small, staged, in_place };
+  Way way = Way::small;
+  bool once = false;
+  std::size_t stretch = 0;  // bytes, of each taker's piece in a chunk
+  std::size_t chunks = 0;
+  // What this rank takes of it.
+  std::uint64_t elements = 0;
+  std::size_t offset = 0;  // in the small data, or in a chunk
+  ArenaPlace place = 0;
+
+  std::uint64_t packed() const { return stretch << 2 | static_cast<std::uint64_t>(way); }
 };
 
 }  // namespace shoal

@@ -32,22 +32,6 @@ std::size_t chunks_of(std::size_t bytes, std::size_t stretch) {
 
 }  // namespace
 
-// How one rank gives: `small` beside the table, `staged` in chunks of which each taker has a
-// stretch, `in_place` where it lies. `once`: one piece for all.
-struct SharedGroup::Giving {
-  enum class Way : std::uint8_t { small, staged, in_place };
-  Way way = Way::small;
-  bool once = false;
-  std::size_t stretch = 0;  // bytes, of each taker's piece in a chunk
-  std::size_t chunks = 0;
-  // What this rank takes of it.
-  std::uint64_t elements = 0;
-  std::size_t offset = 0;  // in the small data, or in a chunk
-  ArenaPlace place = 0;
-
-  std::uint64_t packed() const { return stretch << 2 | static_cast<std::uint64_t>(way); }
-};
-
 SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const ConstBuffer> in) {
   Giving own;
   own.once = call.operation == Operation::all_gather_lists;
@@ -130,19 +114,21 @@ void SharedGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
   if (own.way == Giving::Way::staged) stage_pieces(round, own, in, 0);
   publish(round);
   await_step(round);
-  std::vector<Giving> givings;
+  // Where small data lies is then on its way from all ranks at once.
+  for_others([&](int giver) { __builtin_prefetch(small_slot(giver) + small_data_at()); });
+  givings_.clear();
   for (int giver = 0; giver < size_; ++giver) {
-    givings.push_back(giving_of(giver, call));
-    if (givings[giver].elements == out[giver].elements) continue;
+    const Giving& theirs = givings_.emplace_back(giving_of(giver, call));
+    if (theirs.elements == out[giver].elements) continue;
     wait_.fail(Ending::mismatch, giver,
-               sizes_differ(round.place(), giver, givings[giver].elements, spec_.rank, out[giver]));
+               sizes_differ(round.place(), giver, theirs.elements, spec_.rank, out[giver]));
   }
   if (out[spec_.rank].elements != 0 && out[spec_.rank].data != in[spec_.rank].data) {
     std::memmove(out[spec_.rank].data, in[spec_.rank].data, in[spec_.rank].bytes());
   }
-  take_what_is_there(givings, out);
-  take_staged_pieces(round, givings, in, out);
-  const bool in_place = std::any_of(givings.begin(), givings.end(), [](const Giving& giving) {
+  take_what_is_there(out);
+  take_staged_pieces(round, in, out);
+  const bool in_place = std::any_of(givings_.begin(), givings_.end(), [](const Giving& giving) {
     return giving.way == Giving::Way::in_place;
   });
   if (!in_place) return;
@@ -150,9 +136,9 @@ void SharedGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
   if (own.way == Giving::Way::in_place) await_done(round, done_);
 }
 
-void SharedGroup::take_what_is_there(std::span<const Giving> givings, std::span<const Buffer> out) {
+void SharedGroup::take_what_is_there(std::span<const Buffer> out) {
   for_others([&](int giver) {
-    const Giving& theirs = givings[giver];
+    const Giving& theirs = givings_[giver];
     if (theirs.elements == 0 || theirs.way == Giving::Way::staged) return;
     const std::byte* const from = theirs.way == Giving::Way::in_place
                                       ? region().arena(giver) + (theirs.place - 1)
@@ -162,20 +148,20 @@ void SharedGroup::take_what_is_there(std::span<const Giving> givings, std::span<
 }
 
 // The next chunk is shown before this one is taken.
-void SharedGroup::take_staged_pieces(const Round& round, std::span<const Giving> givings,
-                                     std::span<const ConstBuffer> in, std::span<const Buffer> out) {
+void SharedGroup::take_staged_pieces(const Round& round, std::span<const ConstBuffer> in,
+                                     std::span<const Buffer> out) {
   std::size_t chunks = 0;
-  for (const Giving& giving : givings) chunks = std::max(chunks, giving.chunks);
+  for (const Giving& giving : givings_) chunks = std::max(chunks, giving.chunks);
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
     if (chunk != 0) await_step(round);
     if (chunk + 1 < chunks) {
-      if (chunk + 1 < givings[spec_.rank].chunks) {
-        stage_pieces(round, givings[spec_.rank], in, chunk + 1);
+      if (chunk + 1 < givings_[spec_.rank].chunks) {
+        stage_pieces(round, givings_[spec_.rank], in, chunk + 1);
       }
       publish(round);
     }
     for_others([&](int giver) {
-      const Giving& theirs = givings[giver];
+      const Giving& theirs = givings_[giver];
       const std::size_t begin = chunk * theirs.stretch;
       if (theirs.way != Giving::Way::staged || begin >= out[giver].bytes()) return;
       const std::size_t bytes = std::min(theirs.stretch, out[giver].bytes() - begin);

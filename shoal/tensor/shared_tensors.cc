@@ -1,6 +1,7 @@
 #include "shoal/tensor/shared_tensors.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -76,18 +77,29 @@ struct SharedTensors::Ledger {
   std::unordered_map<const void*, Lent> lent;
 
   static Ledger& one() {
-    static auto* const ledger = new Ledger;  // tensors may outlive everything
+    static auto* const ledger = [] {
+      pthread_atfork([] { one().mutex.lock(); }, [] { one().mutex.unlock(); },
+                     [] {
+                       in_forked_child = true;
+                       one().mutex.unlock();
+                     });
+      return new Ledger;  // tensors may outlive everything
+    }();
     return *ledger;
   }
+  // A child has the same memory under the same lists: if it took or gave back, the parent's tensors
+  // would be overwritten. It makes ordinary ones, and leaves the ledger as it was.
+  static inline bool in_forked_child = false;
 };
 
 SharedTensors::SharedTensors(Allocate allocate, std::function<bool(std::size_t bytes)> wants)
     : wants_(std::move(wants)), allocate_(std::move(allocate)) {
   allocator_below();
+  Ledger::one();
 }
 
 c10::DataPtr SharedTensors::take(std::size_t bytes) {
-  if (bytes == 0 || !wants_(bytes)) return {};
+  if (bytes == 0 || Ledger::in_forked_child || !wants_(bytes)) return {};
   const std::size_t rounded = rounded_up(bytes);
   std::shared_ptr<std::byte> memory;
   std::size_t in_use = 0, idle = 0;
@@ -123,6 +135,7 @@ void SharedTensors::release(void* data) {
   {
     Ledger& ledger = Ledger::one();
     const std::lock_guard lock(ledger.mutex);
+    if (Ledger::in_forked_child && ledger.lent.contains(data)) return;
     const auto found = ledger.lent.find(data);
     if (found == ledger.lent.end()) return allocator_below().raw_deleter()(data);
     lent = std::move(found->second);

@@ -16,7 +16,8 @@ namespace shoal {
 
 // Memory that was given back stays here for the next tensor of about its size (an eighth more at
 // most), as it is, not zeroed; it goes back to the group when all of it is twice what was ever in
-// use at once. Tensors may outlive this and the group. Thread safe.
+// use at once. Tensors may outlive this and the group. A forked child makes ordinary tensors; those
+// that it has from its parent are the parent's own, no copies. Thread safe.
 class SharedTensors : public std::enable_shared_from_this<SharedTensors> {
  public:
   using Allocate = std::function<std::shared_ptr<std::byte>(std::size_t bytes)>;

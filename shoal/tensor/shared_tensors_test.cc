@@ -2,7 +2,9 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <torch/torch.h>
+#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -152,6 +154,25 @@ TEST(SharedTensorsTest, MemoryMayBeTakenAndGivenBackByAddress) {
   }
   allocator.raw_deallocate(shared);
   EXPECT_EQ(tensors->bytes_in_use(), 0U);
+}
+
+// As PyTorch's loader starts its workers.
+TEST(SharedTensorsTest, AForkedChildMakesOrdinaryTensors) {
+  Source source;
+  const auto tensors = std::make_shared<SharedTensors>(source.allocate(), at_least_8_kib);
+  const SharedTensorsScope scope(tensors);
+  at::Tensor inherited = uninitialized_kib(9);
+  const int calls = source.calls;
+  const pid_t child = fork();
+  if (child == 0) {
+    inherited.reset();
+    const at::Tensor own = uninitialized_kib(9);
+    _exit(source.calls == calls && !source.has(own) && tensors->bytes_idle() == 0 ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(source.has(uninitialized_kib(9)));
 }
 
 TEST(SharedTensorsTest, AreBooked) {
