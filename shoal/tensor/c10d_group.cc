@@ -122,8 +122,10 @@ void C10dGroup::carry_out(const Place& place, Deadline deadline,
   spent_.rethrow_if_set();
 }
 
+// More patient than the operation, which has the same deadline and whose words name who is missing.
 void C10dGroup::wait(const WorkPtr& work, Deadline deadline) const {
-  if (work) work->wait(std::max(deadline.left(), std::chrono::milliseconds(1)));
+  constexpr std::chrono::milliseconds kGrace{250};
+  if (work) work->wait(std::max(deadline.left(), std::chrono::milliseconds(0)) + kGrace);
 }
 
 void C10dGroup::gather_words(std::int64_t* own, std::int64_t* all, std::int64_t each,
