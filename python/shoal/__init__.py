@@ -37,7 +37,11 @@ def share_tensors(least_bytes=1 << 16, group=None):
     shares no memory (tcp, hierarchical, mpi): then nothing changes.
     """
     group = group or torch.distributed.group.WORLD
-    return group._get_backend(torch.device("cpu")).share_tensors(least_bytes)
+    backend = group._get_backend(torch.device("cpu"))
+    if not isinstance(backend, _c10d.Backend):
+        raise ValueError(f"share_tensors: the group's CPU backend is {backend.name()}, not shoal: "
+                         'make it with init_process_group("shoal")')
+    return backend.share_tensors(least_bytes)
 
 
 def try_backend(group=None, seconds=60.0):

@@ -93,12 +93,14 @@ def worker(part, backend, folder, rank, size):
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    if backend != "gloo":
+    if backend != "gloo" or part == "refused":
         import shoal
     dist.init_process_group("shoal" if backend == "shared" else backend, init_method=f"file://{folder}/{part}-{backend}", rank=rank,
                             world_size=size)
     if backend == "shared":
         assert shoal.share_tensors(least_bytes=256), "the ranks share no memory"
+    if part == "refused":
+        shoal.share_tensors()
     if part == "killed":
         tensor = torch.ones(1000)
         for step in range(100_000):
@@ -168,6 +170,13 @@ def check_unknown_engine_is_refused():
     assert code == 1 and "ValueError" in errors and '"shm", "tcp"' in errors, errors[-3000:]
 
 
+def check_other_backends_share_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        [(errors, code)] = launch("refused", "gloo", folder, 1)
+    print(errors.strip().splitlines()[-1])
+    assert code == 1 and "ValueError: share_tensors: the group's CPU backend is gloo" in errors, errors[-3000:]
+
+
 def main():
     if not (PACKAGE / "shoal").is_dir() or not PYTHON.exists():
         print("skipped: the Python package is not built")
@@ -180,6 +189,7 @@ def main():
     check_same_as_gloo("fsdp", 3, "shared")
     check_killed_rank_is_named()
     check_unknown_engine_is_refused()
+    check_other_backends_share_nothing()
 
 
 if __name__ == "__main__":
