@@ -81,6 +81,7 @@ struct Patience {
   std::chrono::microseconds spin{0};   // polling
   std::chrono::microseconds yield{0};  // then offering the core between polls; then sleep
   static Patience of(int ranks_on_host, int cores);
+  bool spins() const { return spin.count() != 0; }  // each rank has a core of its own
 };
 
 }  // namespace shoal

@@ -175,7 +175,7 @@ bool SocketPatience::try_again() {
     return true;
   }
   // Yielding costs as much as a turn over the sockets: do it only while cores are to spare.
-  if (patience_.spin.count() != 0 && waited < patience_.spin + patience_.yield) {
+  if (patience_.spins() && waited < patience_.spin + patience_.yield) {
     sched_yield();
     return true;
   }

@@ -40,12 +40,13 @@ void MeasureBoard::meet(int rank, Deadline deadline) {
       require_running(deadline, "the ranks of the measurement have not all come");
     }
   };
-  const bool leads = crowded_ && rank == 0;
-  if (!leads) arrive();
-  for (int peer = 0; peer < (crowded_ && !leads ? 1 : ranks_); ++peer) {
-    if (peer != rank) await(peer);
+  if (crowded_ && rank == 0) {
+    for (int peer = 1; peer < ranks_; ++peer) await(peer);
+    return arrive();
   }
-  if (leads) arrive();
+  arrive();
+  if (crowded_) return await(0);
+  for (int peer = 0; peer < ranks_; ++peer) await(peer);
 }
 
 void MeasureBoard::stop() { shared_->stopped.store(true, std::memory_order_relaxed); }

@@ -28,9 +28,6 @@ class Parts {
   std::size_t elements() const { return elements_; }
   std::size_t bytes() const { return elements_ * size_; }
 
-  // Where the vector lies when it is one piece of memory; else null.
-  std::byte* in_one_piece() const { return many_.empty() ? one_ : nullptr; }
-
   // Copies `count` elements from position `begin` to `to`, or back.
   void gather(std::size_t begin, std::size_t count, std::byte* to) const;
   void scatter(const std::byte* from, std::size_t begin, std::size_t count) const;

@@ -54,7 +54,7 @@ void SharedGroup::look_around(const Round& round) {
   if (now - looked_around_ < std::chrono::milliseconds(100)) return;
   looked_around_ = now;
   for (int rank = 0; rank < size_; ++rank) {
-    if (rank != spec_.rank && wait_.is_hopeless(rank)) return await_all(round, steps_);
+    if (rank != spec_.rank && wait_.is_hopeless(rank)) return await_step(round);
   }
 }
 
@@ -64,12 +64,12 @@ void SharedGroup::broadcast_notice(const Round& round, Buffer data, int root) {
     return bytes <= StepLine::kInlineBytes ? region().line(root, step).payload
                                            : region().notice(root, step);
   };
-  await_room(round);
   if (spec_.rank == root) {
+    await_room(round);
     if (bytes != 0) std::memcpy(notice(steps_ + 1), data.data, bytes);
-    return publish(round);
   }
   publish(round);
+  if (spec_.rank == root) return;
   await_step_of(round, root);
   if (bytes != 0) std::memcpy(data.data, notice(steps_), bytes);
 }
@@ -82,9 +82,9 @@ void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
     // Several chunks, so that the root fills one while the others take the one before; with more
     // ranks than cores steps are what costs.
     constexpr std::size_t kLeast = std::size_t{16} << 10;
-    begin.chunk = spec_.patience.spin.count() == 0
-                      ? RegionShape::kChunkBytes
-                      : std::clamp(bytes / 8 / kLeast * kLeast, kLeast, RegionShape::kChunkBytes);
+    begin.chunk = spec_.patience.spins()
+                      ? std::clamp(bytes / 8 / kLeast * kLeast, kLeast, RegionShape::kChunkBytes)
+                      : RegionShape::kChunkBytes;
   }
   for (std::size_t at = 0; at < bytes; at += begin.chunk) {
     if (spec_.rank == root) {

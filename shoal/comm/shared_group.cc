@@ -63,51 +63,37 @@ void SharedGroup::publish(const Round& round) {
 
 void SharedGroup::await_step(const Round& round) {
   round.awaited_step = steps_;
-  bool differ = false;
+  bool agree = true;
   for (int rank = 0; rank < size_; ++rank) {
     if (rank == spec_.rank) continue;
-    StepLine& line = region().line(rank, steps_);
-    wait_.until(line.arrived, steps_, rank, round, round.deadline);
-    differ |= line.calls != calls_in_one_word_;
+    wait_.until(region().line(rank, steps_).arrived, steps_, rank, round, round.deadline);
+    agree &= round.agrees(rank);
   }
   seen_of_all_ = steps_;
-  if (!differ) [[likely]]
-    return;
-  wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
+  if (!agree) [[unlikely]]
+    wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
 }
 
 void SharedGroup::await_step_of(const Round& round, int rank) {
   round.awaited_step = steps_;
   round.awaited_rank = rank;
-  StepLine& line = region().line(rank, steps_);
-  wait_.until(line.arrived, steps_, rank, round, round.deadline);
+  wait_.until(region().line(rank, steps_).arrived, steps_, rank, round, round.deadline);
   round.awaited_rank = -1;
-  if (line.calls == calls_in_one_word_) [[likely]]
-    return;
-  wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
+  if (!round.agrees(rank)) [[unlikely]]
+    wait_.fail(Ending::mismatch, spec_.rank, round.difference().value());
 }
 
-void SharedGroup::await_all(const Round& round, std::uint32_t step) {
-  round.awaited_step = step;
-  for (int rank = 0; rank < size_; ++rank) {
-    if (rank == spec_.rank) continue;
-    wait_.until(region().line(rank, step).arrived, step, rank, round, round.deadline);
-  }
-  seen_of_all_ = step;
-}
-
-// A rank that ran out of room waits for half of it: then others do not have to run after every
-// step.
+// Until all have come as far as this rank: so that calls are compared at least once a round of
+// lines.
 void SharedGroup::await_room(const Round& round) {
-  constexpr std::uint32_t kLines = RankState::kLines;
-  if (steps_ - seen_of_all_ < kLines - 1) [[likely]]
+  if (steps_ - seen_of_all_ < RankState::kLines - 1) [[likely]]
     return;
-  await_all(round, steps_ - kLines / 2);
+  await_step(round);
 }
 
 std::byte* SharedGroup::own_small_slot(const Round& round) {
   // There are two, for steps in which all wait for all.
-  if (seen_of_all_ != steps_) await_all(round, steps_);
+  if (seen_of_all_ != steps_) await_step(round);
   return region().small(spec_.rank, static_cast<int>((steps_ + 1) & 1));
 }
 

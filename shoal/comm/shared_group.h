@@ -4,7 +4,7 @@
 // Every collective is made of steps. In a step each rank shows its call and either a small payload
 // or that a chunk of its staging memory is filled, and waits for the same of all others; in a
 // broadcast, of the root alone, so that its root waits for nobody while there is room. Calls that
-// differ are always seen, at the latest when the next operation is over.
+// differ are always seen, at the latest when that room is used up.
 //
 // all_reduce, two_shot (facts measured on two cores; "migratory staging"): rank r owns slice r of
 // each chunk. It copies the other slices of its input into its own staging memory, adds the ranks'
@@ -83,11 +83,10 @@ class SharedGroup final : public Group {
 
   // Shows the call (and what was put in the payload) to the others.
   void publish(const Round& round);
-  // Until all, or one, have published the same step; throws InvalidInput when calls differ.
+  // Until all, or one, have published the step that this rank published last; throws InvalidInput
+  // when calls differ.
   void await_step(const Round& round);
   void await_step_of(const Round& round, int rank);
-  // Until all have published a step, which may lie back.
-  void await_all(const Round& round, std::uint32_t step);
   // Before anything of the next step is written.
   void await_room(const Round& round);
   // Where the payload of the next step goes, and where that of the step under way lies.
@@ -168,7 +167,7 @@ class SharedGroup final : public Group {
   std::uint64_t calls_ = 0;                      // collectives so far
   std::uint64_t calls_in_one_word_ = 0;          // equal exactly when all of them were
   std::uint32_t steps_ = 0;                      // published
-  std::uint32_t seen_of_all_ = 0;                // a step that all are known to have published
+  std::uint32_t seen_of_all_ = 0;                // the last step for which this rank awaited all
   Deadline::Clock::time_point looked_around_{};  // for whom this rank does not wait
   std::uint32_t done_ = 0;                       // chunks finished
   GroupSchedules schedules_;

@@ -143,6 +143,27 @@ TEST_P(RunningAhead, CallsThatDifferedLongAgoAreNamed) {
   });
 }
 
+// No rank ever waits for another, were it not for the room.
+TEST_P(RunningAhead, RanksThatAreAllRootsAreTold) {
+  std::atomic<int> failed{0};
+  with_group(2, options(), [&](Group& group) {
+    std::vector<float> values(7);
+    std::string words;
+    int calls = 0;
+    try {
+      for (; calls < 200; ++calls) {
+        group.broadcast(buffer(std::span(values)), group.rank(), soon());
+      }
+    } catch (const InvalidInput& error) {
+      words = error.what();
+    }
+    EXPECT_LT(calls, static_cast<int>(RankState::kLines));
+    EXPECT_THAT(words, HasSubstr("calls for operation #1 of group all differ"));
+    ++failed;
+    while (failed < 2) std::this_thread::sleep_for(milliseconds(1));
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Worlds, RunningAhead, testing::Values(Engine::memory, Engine::shm),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 

@@ -55,6 +55,12 @@ class SharedGroup::Round final : public Doing {
     return calls_differ(place_of(first, Call::unpacked(made_by(group_.spec_.rank, first))), calls);
   }
 
+  // Whether a rank that has come to the last published step has made the same calls up to there.
+  bool agrees(int rank) const {
+    return group_.region().line(rank, group_.steps_).calls ==
+           group_.region().line(group_.spec_.rank, group_.steps_).calls;
+  }
+
   const Call call;
   const Deadline deadline;
   Reduction reduce = nullptr;
@@ -70,10 +76,6 @@ class SharedGroup::Round final : public Doing {
   }
   bool has_come(int rank, std::uint32_t step) const {
     return group_.region().line(rank, step).arrived.reached(step);
-  }
-  bool agrees(int rank) const {
-    return group_.region().line(rank, group_.steps_).calls ==
-           group_.region().line(group_.spec_.rank, group_.steps_).calls;
   }
   std::uint64_t made_by(int rank, std::uint64_t number) const {
     return group_.region().state(rank).made[number % RankState::kCallsKept].load(
@@ -115,6 +117,11 @@ class SharedGroup::Cut {
     return cut;
   }
 
+  // Small chunks let copying and adding overlap early; large ones need fewer steps.
+  static std::size_t chunk_bytes(std::size_t bytes) {
+    return bytes <= (std::size_t{256} << 10) ? std::size_t{64} << 10 : RegionShape::kChunkBytes;
+  }
+
   std::size_t chunks() const { return chunks_; }
   Slice slice(std::size_t chunk, int owner) const {
     const std::size_t begin = chunk * chunk_;
@@ -135,12 +142,6 @@ class SharedGroup::Cut {
  private:
   static constexpr std::size_t kLine = 64;
   Cut(std::size_t element, std::size_t size) : element_(element), size_(size) {}
-  // Small chunks let copying and adding overlap early; large ones need fewer steps.
-  static std::size_t chunk_bytes(std::size_t bytes) {
-    if (bytes <= (std::size_t{64} << 10)) return std::size_t{64} << 10;
-    if (bytes <= (std::size_t{256} << 10)) return std::size_t{64} << 10;
-    return RegionShape::kChunkBytes;
-  }
 
   std::size_t element_;
   std::size_t size_;

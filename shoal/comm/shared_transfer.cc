@@ -52,9 +52,9 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
     return own;
   }
   own.way = Giving::Way::staged;
-  // While cores are idle, small chunks let copying in and out overlap; else steps are what costs.
-  const bool short_chunks = spec_.patience.spin.count() != 0 && bytes <= (std::size_t{256} << 10);
-  const std::size_t chunk = short_chunks ? std::size_t{64} << 10 : RegionShape::kChunkBytes;
+  // With more ranks than cores steps are what costs.
+  const std::size_t chunk =
+      spec_.patience.spins() ? Cut::chunk_bytes(bytes) : RegionShape::kChunkBytes;
   own.stretch = own.once ? chunk : chunk / takers / 64 * 64;
   own.chunks = chunks_of(longest, own.stretch);
   return own;

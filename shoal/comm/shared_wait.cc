@@ -49,7 +49,7 @@ void SharedWait::slowly(Flag& flag, std::uint32_t count, int peer, const Doing& 
 
 void SharedWait::pause(Idle& idle, Flag& flag, std::uint32_t count, int peer, const Doing& doing,
                        Deadline deadline) {
-  const bool patient = spec_.patience.spin.count() != 0;
+  const bool patient = spec_.patience.spins();
   const unsigned round = idle.rounds++;
   if (round < (patient ? 1000U : 20U)) {
     pause_core();

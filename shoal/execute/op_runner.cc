@@ -287,13 +287,12 @@ void OpRunner::receive(const Op& op) {
 at::Tensor OpRunner::gradient_of(const Value& gradient) const {
   at::Tensor parameter = parts_.model.parameter(gradient);
   at::Tensor& grad = parameter.mutable_grad();
+  if (grad.defined() && grad.is_contiguous()) return grad;
   const SharedTensorsScope shared(shared_gradients_);
-  if (!grad.defined()) {  // not used in this step, or no samples
-    grad = at::zeros_like(parameter, parameter.options().requires_grad(false),
-                          at::MemoryFormat::Contiguous);
-  }
-  if (!grad.is_contiguous()) grad = grad.contiguous();
-  return grad;
+  if (grad.defined()) return grad = grad.contiguous();
+  // Not used in this step, or no samples.
+  return grad = at::zeros_like(parameter, parameter.options().requires_grad(false),
+                               at::MemoryFormat::Contiguous);
 }
 
 void OpRunner::all_reduce(const Op& op) {

@@ -135,9 +135,9 @@ void SharedTensors::release(void* data) {
   {
     Ledger& ledger = Ledger::one();
     const std::lock_guard lock(ledger.mutex);
-    if (Ledger::in_forked_child && ledger.lent.contains(data)) return;
     const auto found = ledger.lent.find(data);
     if (found == ledger.lent.end()) return allocator_below().raw_deleter()(data);
+    if (Ledger::in_forked_child) return;
     lent = std::move(found->second);
     ledger.lent.erase(found);
   }
