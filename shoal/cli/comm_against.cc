@@ -6,9 +6,11 @@
 #include <chrono>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "shoal/cli/comm_times.h"
+#include "shoal/comm/machine_probe.h"
 #include "shoal/comm/mpi_process.h"
 #include "shoal/core/cores.h"
 #include "shoal/core/error.h"
@@ -53,24 +55,19 @@ class Peer {
       program_.push_back(fmt::to_string(size));
     }
   }
-  // The fastest setting counts.
-  Seconds seconds() const {
-    Seconds best;
-    for (const Setting& setting : settings_) {
-      std::istringstream lines(run_under_mpi(launcher_,
-                                             {.ranks = ranks_,
-                                              .options = setting.options,
-                                              .variables = setting.variables,
-                                              .program = program_},
-                                             Deadline::after(std::chrono::minutes(10))));
-      std::int64_t bytes = 0;
-      double seconds = 0;
-      while (lines >> bytes >> seconds) {
-        const auto [known, is_new] = best.emplace(bytes, seconds);
-        if (!is_new) known->second = std::min(known->second, seconds);
-      }
-    }
-    return best;
+  const std::vector<Setting>& settings() const { return settings_; }
+  Seconds seconds(const Setting& setting) const {
+    std::istringstream lines(run_under_mpi(launcher_,
+                                           {.ranks = ranks_,
+                                            .options = setting.options,
+                                            .variables = setting.variables,
+                                            .program = program_},
+                                           Deadline::after(std::chrono::minutes(10))));
+    Seconds found;
+    std::int64_t bytes = 0;
+    double seconds = 0;
+    while (lines >> bytes >> seconds) found[bytes] = seconds;
+    return found;
   }
 
  private:
@@ -80,20 +77,62 @@ class Peer {
   std::vector<std::string> program_;
 };
 
-// Of one repetition after another.
+// `any`: of all runs, also those while the cores moved.
+enum class Distance : std::uint8_t { one_core, near, between, far, any };
+constexpr std::string_view kDistances[] = {"one core", "near", "between", "far",
+                                           "cores that moved"};
+
+Distance distance_now() {
+  const std::optional<double> ping = probe_ping();
+  if (!ping) return Distance::one_core;
+  const auto* const found =
+      std::find(std::begin(kDistances), std::end(kDistances), distance_of(*ping));
+  return static_cast<Distance>(found - std::begin(kDistances));
+}
+
+// Of one contender, in one round after another.
 class Rounds {
  public:
-  void add(const Seconds& seconds) {
-    for (const auto& [bytes, time] : seconds) times_[bytes].push_back(time);
+  // All runs of a round, one for each of the ways in which the contender can run.
+  template <typename Run>
+  void add_round(std::size_t ways, const Run& run) {
+    constexpr int kTries = 4;
+    std::map<Distance, std::vector<Seconds>> found;
+    for (std::size_t way = 0; way < ways; ++way) {
+      for (int attempt = 0; attempt < kTries; ++attempt) {
+        const Distance before = distance_now();
+        const Seconds seconds = run(way);
+        found[Distance::any].push_back(seconds);
+        if (distance_now() != before) continue;
+        found[before].push_back(seconds);
+        if (before == Distance::one_core || before == Distance::near) break;
+      }
+    }
+    for (const auto& [distance, runs] : found) add(distance, runs);
   }
-  std::vector<Measured> summary() const {
+  int rounds(Distance distance) const {
+    const auto found = times_.find(distance);
+    return found == times_.end() ? 0 : static_cast<int>(found->second.begin()->second.size());
+  }
+  std::vector<Measured> summary(Distance distance) const {
     std::vector<Measured> sizes;
-    for (const auto& [bytes, times] : times_) sizes.push_back(summary_of(bytes, times, 1));
+    for (const auto& [bytes, times] : times_.at(distance)) {
+      sizes.push_back(summary_of(bytes, times, 1));
+    }
     return sizes;
   }
 
  private:
-  std::map<std::int64_t, std::vector<double>> times_;
+  // The fastest counts.
+  void add(Distance distance, const std::vector<Seconds>& runs) {
+    Seconds best = runs.front();
+    for (const Seconds& run : runs) {
+      for (const auto& [bytes, seconds] : run) best[bytes] = std::min(best[bytes], seconds);
+    }
+    for (const auto& [bytes, seconds] : best) times_[distance][bytes].push_back(seconds);
+  }
+
+  std::map<Distance, std::map<std::int64_t, std::vector<double>>> times_;
 };
 
 Seconds seconds_of_shoal(MeasureOptions options) {
@@ -121,30 +160,48 @@ std::vector<Mpi> mpis_called(const std::string& names) {
   return mpis;
 }
 
-std::vector<ChartLine> measure_against(const MeasureOptions& options,
-                                       const std::vector<Mpi>& mpis) {
+std::vector<Comparison> measure_against(const MeasureOptions& options,
+                                        const std::vector<Mpi>& mpis) {
   std::vector<Peer> peers;
   for (const Mpi mpi : mpis) peers.emplace_back(mpi, options);
   std::vector<Rounds> rounds(peers.size() + 1);
   const auto start = std::chrono::steady_clock::now();
   for (int round = 0; round < options.repetitions; ++round) {
-    rounds[0].add(seconds_of_shoal(options));
+    rounds[0].add_round(1, [&](std::size_t) { return seconds_of_shoal(options); });
     for (std::size_t peer = 0; peer < peers.size(); ++peer) {
-      rounds[peer + 1].add(peers[peer].seconds());
+      const std::vector<Setting>& settings = peers[peer].settings();
+      rounds[peer + 1].add_round(
+          settings.size(), [&](std::size_t way) { return peers[peer].seconds(settings[way]); });
     }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     std::cerr << fmt::format("round {} of {}: {:.0f} s\n", round + 1, options.repetitions,
                              passed.count());
   }
-  std::vector<ChartLine> contenders{{"shoal", rounds[0].summary()}};
-  for (std::size_t peer = 0; peer < peers.size(); ++peer) {
-    contenders.push_back({std::string(name_of(mpis[peer])), rounds[peer + 1].summary()});
+  std::vector<std::string> names{"shoal"};
+  for (const Mpi mpi : mpis) names.emplace_back(name_of(mpi));
+  std::vector<Comparison> comparisons;
+  for (const Distance distance :
+       {Distance::one_core, Distance::near, Distance::between, Distance::far, Distance::any}) {
+    if (distance == Distance::any && !comparisons.empty()) break;
+    Comparison comparison;
+    comparison.distance = kDistances[static_cast<std::size_t>(distance)];
+    comparison.rounds = options.repetitions;
+    for (const Rounds& each : rounds) {
+      comparison.rounds = std::min(comparison.rounds, each.rounds(distance));
+    }
+    if (comparison.rounds == 0) continue;
+    for (std::size_t i = 0; i < rounds.size(); ++i) {
+      comparison.contenders.push_back({names[i], rounds[i].summary(distance)});
+    }
+    comparisons.push_back(std::move(comparison));
   }
-  return contenders;
+  return comparisons;
 }
 
-std::string table_of(const std::vector<ChartLine>& contenders) {
-  std::string table = fmt::format("{:>9}", "size");
+std::string text_of(const Comparison& comparison) {
+  const std::vector<ChartLine>& contenders = comparison.contenders;
+  std::string table = fmt::format("{}, {} round{}\n{:>9}", comparison.distance, comparison.rounds,
+                                  comparison.rounds == 1 ? "" : "s", "size");
   for (const ChartLine& contender : contenders) table += fmt::format("  {:>32}", contender.name);
   for (std::size_t peer = 1; peer < contenders.size(); ++peer) {
     table += fmt::format("  {:>13}", contenders[peer].name + "/shoal");

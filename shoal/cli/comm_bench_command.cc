@@ -149,6 +149,25 @@ nlohmann::json to_json(const MeasureOptions& options, const std::vector<Measured
   return json;
 }
 
+// The first comparison stands where that of shoal alone would; "apart" has all.
+nlohmann::json to_json(const MeasureOptions& options, const std::vector<Comparison>& comparisons) {
+  const auto contenders = [](const Comparison& comparison, std::size_t first) {
+    nlohmann::json json;
+    for (std::size_t i = first; i < comparison.contenders.size(); ++i) {
+      json[comparison.contenders[i].name] = rows_of(comparison.contenders[i].sizes);
+    }
+    return json;
+  };
+  nlohmann::json json = to_json(options, comparisons.front().contenders.front().sizes);
+  json["against"] = contenders(comparisons.front(), 1);
+  for (const Comparison& comparison : comparisons) {
+    json["apart"].push_back({{"distance", comparison.distance},
+                             {"rounds", comparison.rounds},
+                             {"contenders", contenders(comparison, 0)}});
+  }
+  return json;
+}
+
 // Where the figures go beside the terminal. Opened first: a folder that is not there should not
 // cost a measurement.
 class Files {
@@ -185,28 +204,23 @@ void bench_alone(const CommBenchArguments& arguments, const MeasureOptions& opti
   Files files(arguments);
   const MachineProbe before = probe_machine();
   std::cout << text_of(before);
-  std::vector<Measured> sizes;
   std::vector<ChartLine> lines;
-  nlohmann::json against;
+  nlohmann::json figures;
   if (mpis.empty()) {
     print_head(title_of(options), place_of_ranks(options.ranks));
-    sizes = measure(options, [&](const Measured& size) { print_row(options, size); });
-    lines = {{"shoal", sizes}};
+    lines = {{"shoal", measure(options, [&](const Measured& size) { print_row(options, size); })}};
+    figures = to_json(options, lines.front().sizes);
   } else {
     std::cout << title_of(options) << ": " << place_of_ranks(options.ranks) << std::endl;
-    lines = measure_against(options, mpis);
-    std::cout << table_of(lines);
-    sizes = lines.front().sizes;
-    for (auto line = lines.begin() + 1; line != lines.end(); ++line) {
-      against[line->name] = rows_of(line->sizes);
-    }
+    const std::vector<Comparison> comparisons = measure_against(options, mpis);
+    for (const Comparison& comparison : comparisons) std::cout << text_of(comparison);
+    lines = comparisons.front().contenders;
+    figures = to_json(options, comparisons);
   }
   const MachineProbe after = probe_machine();
   std::cout << text_of(after);
-  nlohmann::json figures = to_json(options, sizes);
   figures["machine_before"] = to_json(before);
   figures["machine_after"] = to_json(after);
-  if (!against.is_null()) figures["against"] = against;
   files.write(figures, lines, title_of(options));
 }
 

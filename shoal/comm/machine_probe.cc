@@ -34,15 +34,14 @@ void await(const Ball& ball, std::uint32_t number) {
   }
 }
 
-double ping(int first_core, int second_core) {
-  constexpr int kBatches = 200;
+double ping(int first_core, int second_core, int batches) {
   constexpr std::uint32_t kRoundTrips = 100;
   Ball there, back;
   std::vector<double> ways;
   {
     const std::jthread second([&] {
       pin_this_thread({second_core});
-      for (std::uint32_t i = 1; i <= kBatches * kRoundTrips; ++i) {
+      for (std::uint32_t i = 1; i <= static_cast<std::uint32_t>(batches) * kRoundTrips; ++i) {
         await(there, i);
         back.number.store(i, std::memory_order_release);
       }
@@ -50,7 +49,7 @@ double ping(int first_core, int second_core) {
     const std::jthread first([&] {
       pin_this_thread({first_core});
       std::uint32_t i = 0;
-      for (int batch = 0; batch < kBatches; ++batch) {
+      for (int batch = 0; batch < batches; ++batch) {
         const auto start = Clock::now();
         for (std::uint32_t trip = 0; trip < kRoundTrips; ++trip) {
           there.number.store(++i, std::memory_order_release);
@@ -91,10 +90,16 @@ std::string_view distance_of(double ping_seconds) {
   return ping_seconds > 150e-9 ? "far" : "between";
 }
 
+std::optional<double> probe_ping() {
+  const std::vector<int> cores = allowed_cores();
+  if (cores.size() < 2) return std::nullopt;
+  return ping(cores[0], cores[1], 30);
+}
+
 MachineProbe probe_machine() {
   MachineProbe probe;
   const std::vector<int> cores = allowed_cores();
-  if (cores.size() > 1) probe.ping_seconds = ping(cores[0], cores[1]);
+  if (cores.size() > 1) probe.ping_seconds = ping(cores[0], cores[1], 200);
   probe.copied_per_second = copy_speed();
   probe.clock_seconds = clock_cost();
   return probe;

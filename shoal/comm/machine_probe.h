@@ -14,6 +14,9 @@ struct MachineProbe {
   double clock_seconds = 0;      // to read the clock: part of every time measured
 };
 
+// The way alone, in milliseconds: virtual cores move, and with them what a measurement means.
+std::optional<double> probe_ping();
+
 // "near" below 100 ns (a shared last cache), "far" above 150, else "between".
 std::string_view distance_of(double ping_seconds);
 
