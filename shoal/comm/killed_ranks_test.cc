@@ -114,7 +114,7 @@ void work_for_ever(const Blow& blow, Group& group) {
       return std::all_of(values.begin(), values.end(),
                          [&](float one) { return one == static_cast<float>(value); });
     };
-    switch (mixed(blow.seed, call) % 4) {
+    switch (mixed(blow.seed, call) % 5) {
       case 0:
       case 1:
         group.all_reduce({&all, 1}, ReduceOp::sum, deadline());
@@ -124,6 +124,14 @@ void work_for_ever(const Blow& blow, Group& group) {
         group.broadcast(all, static_cast<int>(call % blow.size), deadline());
         right(all_are(static_cast<int>(call % blow.size)));
         break;
+      case 3: {
+        std::vector<float> gathered(blow.elements * static_cast<std::size_t>(blow.size));
+        group.all_gather(all, buffer(std::span(gathered)), deadline());
+        for (std::size_t i = 0; i < gathered.size(); ++i) {
+          right(gathered[i] == static_cast<float>(i / blow.elements));
+        }
+        break;
+      }
       default:
         group.send(all, next, deadline());
         group.receive(all, before, deadline());

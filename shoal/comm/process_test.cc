@@ -89,6 +89,41 @@ TEST_P(ProcessWorld, SumsAcrossProcesses) {
   for (const pid_t rank : ranks) EXPECT_EQ(processes_.end_of(rank), 0);
 }
 
+// Also straight out of each other's memory, which is what large pieces on one host do.
+TEST_P(ProcessWorld, HandLargePiecesToEachOther) {
+  std::vector<pid_t> ranks;
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.push_back(start_rank(rank, 3, [](World& world) {
+      const auto group = world.form_group("all", {0, 1, 2}, soon());
+      const int me = world.rank();
+      const auto value = [](int giver, int taker, std::size_t i) {
+        return static_cast<float>(giver * 10 + taker) + static_cast<float>(i % 1000) / 1024;
+      };
+      constexpr std::size_t kElements = 150000;
+      std::vector<std::vector<float>> given(3, std::vector<float>(kElements)), taken = given;
+      std::vector<ConstBuffer> in;
+      std::vector<Buffer> out;
+      for (int peer = 0; peer < 3; ++peer) {
+        for (std::size_t i = 0; i < kElements; ++i) given[peer][i] = value(me, peer, i);
+        in.emplace_back(buffer(std::span(given[peer])));
+        out.push_back(buffer(std::span(taken[peer])));
+      }
+      group->all_to_all(in, out, soon());
+      std::vector<float> gathered(3 * kElements);
+      group->all_gather(in[1], buffer(std::span(gathered)), soon());
+      for (auto& values : given) std::fill(values.begin(), values.end(), -1.0F);
+      for (int peer = 0; peer < 3; ++peer) {
+        for (std::size_t i = 0; i < kElements; ++i) {
+          if (taken[peer][i] != value(peer, me, i)) return 1;
+          if (gathered[peer * kElements + i] != value(peer, 1, i)) return 2;
+        }
+      }
+      return 0;
+    }));
+  }
+  for (const pid_t rank : ranks) EXPECT_EQ(processes_.end_of(rank), 0);
+}
+
 TEST_P(ProcessWorld, SurvivorsNameARankThatWasKilledInACollective) {
   const Pipe started;
   const auto reduce_for_ever = [&](World& world) {

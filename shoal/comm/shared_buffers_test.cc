@@ -56,13 +56,15 @@ bool same(std::span<const float> a, std::span<const float> b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 
-class SharedBuffers : public testing::TestWithParam<std::tuple<Engine, int>> {
+// Engine, ranks, and whether ranks read each other's ordinary memory.
+class SharedBuffers : public testing::TestWithParam<std::tuple<Engine, int, bool>> {
  protected:
   int size() const { return std::get<1>(GetParam()); }
   // The body is given whose buffers are shared: of all, of some, of none.
   void with_groups(const std::function<void(Group&, bool shared)>& body) const {
     CommOptions options;
     options.engine = std::get<0>(GetParam());
+    options.read_peers = std::get<2>(GetParam());
     with_group(size(), options, [&](Group& group) {
       const unsigned all = (1U << size()) - 1;
       for (const unsigned which : std::set<unsigned>{0, 1, all & ~1U, all}) {
@@ -286,13 +288,17 @@ TEST_P(SharedBuffers, CountAsManyBytesAsOrdinaryOnes) {
   });
 }
 
+std::string name_of_world(const testing::TestParamInfo<SharedBuffers::ParamType>& info) {
+  return fmt::format("{}_{}", name_of(std::get<0>(info.param)), std::get<1>(info.param));
+}
 INSTANTIATE_TEST_SUITE_P(Worlds, SharedBuffers,
                          testing::Combine(testing::Values(Engine::memory, Engine::shm),
-                                          testing::Values(1, 2, 3, 4)),
-                         [](const auto& info) {
-                           return fmt::format("{}_{}", name_of(std::get<0>(info.param)),
-                                              std::get<1>(info.param));
-                         });
+                                          testing::Values(1, 2, 3, 4), testing::Values(true)),
+                         name_of_world);
+INSTANTIATE_TEST_SUITE_P(NothingRead, SharedBuffers,
+                         testing::Combine(testing::Values(Engine::shm), testing::Values(2, 3),
+                                          testing::Values(false)),
+                         name_of_world);
 
 TEST(ArenaTest, GivesMemoryThatIsZeroAndTakesItBack) {
   const auto arena = std::make_shared<Arena>(Region::in_process(2), 1);

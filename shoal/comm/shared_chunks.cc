@@ -136,41 +136,25 @@ void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   const Round round(*this, deadline,
                     {.operation = Operation::all_gather, .type = in.type, .elements = in.elements});
   const std::size_t bytes = in.bytes();
-  std::byte* const own = out.data + bytes * static_cast<std::size_t>(spec_.rank);
+  const auto piece = [&](int rank) {
+    return Buffer{out.data + bytes * static_cast<std::size_t>(rank), in.elements, in.type};
+  };
+  if (bytes > RegionShape::kSmallBytes && size_ > 1) {
+    const std::vector<ConstBuffer> given(static_cast<std::size_t>(size_), in);
+    std::vector<Buffer> taken;
+    for (int rank = 0; rank < size_; ++rank) taken.push_back(piece(rank));
+    return hand_over(round, given, taken);
+  }
+  std::byte* const own = piece(spec_.rank).data;
   if (bytes != 0 && own != in.data) std::memmove(own, in.data, bytes);
   if (size_ == 1) return;
   bytes_sent_.fetch_add(bytes * (size_ - 1), std::memory_order_relaxed);
-  const bool small = bytes <= RegionShape::kSmallBytes;
-  if (!small) {
-    show_stretches(round, Parts(in));
-    publish(round);
-    await_step(round);
-    keep_common_stretches();
-    if (!common_.empty()) return gather_in_place(round, out, bytes);
-  }
-  const std::size_t step_bytes = small ? bytes : RegionShape::kChunkBytes;
-  std::size_t begin = 0;
-  do {
-    const std::size_t here = std::min(step_bytes, bytes - begin);
-    if (!small) await_staging(round, done_);
-    if (here != 0) {
-      std::memcpy(small ? own_payload(round, bytes) : staging(spec_.rank, done_), own + begin,
-                  here);
-    }
-    publish(round);
-    await_step(round);
-    for (int peer = 0; peer < size_ && here != 0; ++peer) {
-      if (peer == spec_.rank) continue;
-      std::byte* const to = out.data + bytes * static_cast<std::size_t>(peer) + begin;
-      if (small) {
-        std::memcpy(to, payload(peer, bytes), here);
-      } else {
-        take_staged(to, staging(peer, done_), here);
-      }
-    }
-    if (!small) chunk_done();
-    begin += here;
-  } while (begin < bytes);
+  if (bytes != 0) std::memcpy(own_payload(round, bytes), own, bytes);
+  publish(round);
+  await_step(round);
+  for_others([&](int peer) {
+    if (bytes != 0) std::memcpy(piece(peer).data, payload(peer, bytes), bytes);
+  });
 }
 
 }  // namespace shoal

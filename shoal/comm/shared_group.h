@@ -26,6 +26,7 @@
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
+#include "shoal/comm/peer_memory.h"
 #include "shoal/comm/reduce_kernels.h"
 #include "shoal/comm/schedule_run.h"
 #include "shoal/comm/shared_frames.h"
@@ -124,7 +125,6 @@ class SharedGroup final : public Group {
   }
   void reduce_in_place(const Round& round, const Parts* out);
   void reduce_rest(const Round& round, const Parts& in);
-  void gather_in_place(const Round& round, Buffer out, std::size_t bytes);
 
   void look_around(const Round& round);
   void broadcast_notice(const Round& round, Buffer data, int root);
@@ -134,10 +134,11 @@ class SharedGroup final : public Group {
   // What a rank gives in a transfer.
   struct Giving;
   Giving own_giving(const Call& call, std::span<const ConstBuffer> in);
+  bool can_lend(std::span<const ConstBuffer> in) const;
   Giving giving_of(int giver, const Call& call);
-  std::size_t small_data_at() const;  // in the small slot, behind a table that is there too
   void show_giving(const Round& round, const Giving& own, std::span<const ConstBuffer> in);
-  void take_what_is_there(std::span<const Buffer> out);
+  void hand_over(const Round& round, std::span<const ConstBuffer> in, std::span<const Buffer> out);
+  void take_what_is_there(const Round& round, std::span<const Buffer> out);
   void take_staged_pieces(const Round& round, std::span<const ConstBuffer> in,
                           std::span<const Buffer> out);
   void stage_pieces(const Round& round, const Giving& own, std::span<const ConstBuffer> in,
@@ -160,6 +161,7 @@ class SharedGroup final : public Group {
   const SharedGroupSpec spec_;
   const int size_;
   const std::shared_ptr<Arena> arena_;  // shared: with the memory that was allocated
+  PeerMemory peers_;
   SharedWait wait_;
   SharedMessages messages_;
 

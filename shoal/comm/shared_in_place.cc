@@ -133,12 +133,4 @@ void SharedGroup::reduce_rest(const Round& round, const Parts& in) {
   reduce_chunks(round, cut, vector, nullptr);
 }
 
-void SharedGroup::gather_in_place(const Round& round, Buffer out, std::size_t bytes) {
-  for_others([&](int peer) {
-    std::memcpy(out.data + bytes * static_cast<std::size_t>(peer), place_of(0, peer), bytes);
-  });
-  chunk_done();
-  await_done(round, done_);
-}
-
 }  // namespace shoal

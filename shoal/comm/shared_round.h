@@ -151,20 +151,37 @@ class SharedGroup::Cut {
   std::size_t piece_ = 0;  // elements; 0 for all_reduce
 };
 
-// How one rank gives: `small` beside the table, `staged` in chunks of which each taker has a
-// stretch, `in_place` where it lies. `once`: one piece for all.
+// How one rank gives: `small` beside the table of sizes, `staged` in chunks of which each taker has
+// a stretch, or lent: taken from where it lies, in the giver's arena or elsewhere in its memory.
+// `once`: one piece for all.
 struct SharedGroup::Giving {
-  enum class Way : std::uint8_t { small, staged, in_place };
+  enum class Way : std::uint8_t { small, staged, in_arena, in_memory };
   Way way = Way::small;
   bool once = false;
+  std::size_t bytes = 0;    // of all pieces that differ
   std::size_t stretch = 0;  // bytes, of each taker's piece in a chunk
   std::size_t chunks = 0;
   // What this rank takes of it.
   std::uint64_t elements = 0;
-  std::size_t offset = 0;  // in the small data, or in a chunk
-  ArenaPlace place = 0;
+  std::size_t offset = 0;           // in the small data, or in a chunk
+  const std::byte* data = nullptr;  // small
+  std::uint64_t place = 0;          // lent: an ArenaPlace or an address
 
+  static bool is_once(const Call& call) {
+    return call.operation == Operation::all_gather || call.operation == Operation::all_gather_lists;
+  }
+  bool is_lent() const { return way == Way::in_arena || way == Way::in_memory; }
+  std::size_t bytes_beside(int size) const {  // the table
+    if (way == Way::small) return bytes;
+    return is_lent() ? static_cast<std::size_t>(size) * sizeof place : 0;
+  }
   std::uint64_t packed() const { return stretch << 2 | static_cast<std::uint64_t>(way); }
+  static Giving unpacked(std::uint64_t word) {
+    Giving giving;
+    giving.way = static_cast<Way>(word & 3);
+    giving.stretch = word >> 2;
+    return giving;
+  }
 };
 
 }  // namespace shoal

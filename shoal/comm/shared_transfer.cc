@@ -1,7 +1,10 @@
-// What ranks hand to each other without sums (gather, scatter, all-to-all) through a region. With
-// the first step goes a table of the sizes that a rank gives, so that those that do not fit have
-// names. What is small goes with it; else the takers copy it from the giver's arena, or chunk by
-// chunk from its staging memory.
+// What ranks hand to each other without sums (all-gather, gather, scatter, all-to-all) through a
+// region. With the first step goes a table of the sizes that a rank gives, so that those that do
+// not fit have names. What is small goes with it; else the takers copy it from the giver's arena,
+// or from its own memory (peer_memory.h), or chunk by chunk from its staging memory.
+//
+// Cost: one step when small; in an arena or in the giver's memory one step and one "done", and
+// every byte is copied once; staged one step a chunk, and every byte is copied twice.
 #include <algorithm>
 #include <cstring>
 
@@ -11,30 +14,72 @@
 namespace shoal {
 namespace {
 
-// The table: one word about the way, then the elements for each rank, then, in_place, where they
-// lie in the giver's arena.
 constexpr std::size_t kWord = sizeof(std::uint64_t);
-std::size_t table_bytes(int size) { return (1 + static_cast<std::size_t>(size)) * kWord; }
 
-std::uint64_t word_at(const std::byte* table, std::size_t index) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, table + index * kWord, kWord);
-  return word;
+template <typename T>
+void store(std::byte* to, T value) {
+  std::memcpy(to, &value, sizeof value);
 }
 
-void put_word(std::byte* table, std::size_t index, std::uint64_t word) {
-  std::memcpy(table + index * kWord, &word, kWord);
+template <typename T>
+T loaded(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
 }
 
 std::size_t chunks_of(std::size_t bytes, std::size_t stretch) {
   return (bytes + stretch - 1) / stretch;
 }
 
+// The sizes that a rank gives, by taker: two bytes each when all is small, else eight. With what
+// goes beside them they lie behind the first word of the step's line as far as there is room, and
+// then in the small slot.
+class Table {
+ public:
+  Table(int size, bool narrow)
+      : bytes_(static_cast<std::size_t>(size) * (narrow ? sizeof(std::uint16_t) : kWord)),
+        narrow_(narrow) {}
+  bool needs_slot(std::size_t beside) const {
+    return kWord + bytes_ + beside > StepLine::kInlineBytes;
+  }
+  bool fits(std::size_t beside) const {
+    return !needs_slot(beside) || (is_in_line() ? 0 : bytes_) + beside <= RegionShape::kSmallBytes;
+  }
+
+  // The slot is not looked at when nothing lies there.
+  void lies_at(std::byte* line, std::byte* slot) {
+    line_ = line + kWord;
+    slot_ = slot;
+  }
+  void put(int taker, std::uint64_t elements) const {
+    if (!narrow_) return store(sizes() + taker * kWord, elements);
+    store(sizes() + taker * sizeof(std::uint16_t), static_cast<std::uint16_t>(elements));
+  }
+  std::uint64_t at(int taker) const {
+    if (!narrow_) return loaded<std::uint64_t>(sizes() + taker * kWord);
+    return loaded<std::uint16_t>(sizes() + taker * sizeof(std::uint16_t));
+  }
+  std::byte* beside(std::size_t bytes) const {
+    if (!needs_slot(bytes)) return line_ + bytes_;
+    return slot_ + (is_in_line() ? 0 : bytes_);
+  }
+
+ private:
+  bool is_in_line() const { return kWord + bytes_ <= StepLine::kInlineBytes; }
+  std::byte* sizes() const { return is_in_line() ? line_ : slot_; }
+
+  std::size_t bytes_;
+  bool narrow_;
+  std::byte* line_ = nullptr;
+  std::byte* slot_ = nullptr;
+};
+
 }  // namespace
 
 SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const ConstBuffer> in) {
   Giving own;
-  own.once = call.operation == Operation::all_gather_lists;
+  own.once = Giving::is_once(call);
   std::size_t bytes = 0, longest = 0, takers = 0;
   bool in_arena = true;
   for (int rank = 0; rank < size_; ++rank) {
@@ -45,105 +90,143 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
     in_arena &= arena_->place_of(in[rank].data, in[rank].bytes()) != 0;
   }
   bytes_sent_.fetch_add(bytes, std::memory_order_relaxed);
-  const std::size_t places = table_bytes(size_) + static_cast<std::size_t>(size_) * kWord;
-  if (small_data_at() + (own.once ? longest : bytes) <= RegionShape::kSmallBytes) return own;
-  if (in_arena && places <= RegionShape::kSmallBytes) {
-    own.way = Giving::Way::in_place;
-    return own;
+  own.bytes = own.once ? longest : bytes;
+  if (Table(size_, /*narrow=*/true).fits(own.bytes)) return own;
+  if (Table(size_, /*narrow=*/false).fits(static_cast<std::size_t>(size_) * kWord)) {
+    if (in_arena) own.way = Giving::Way::in_arena;
+    if (!in_arena && longest >= peers_.least_bytes() && can_lend(in)) {
+      own.way = Giving::Way::in_memory;
+    }
+    if (own.is_lent()) return own;
   }
   own.way = Giving::Way::staged;
   // With more ranks than cores steps are what costs.
   const std::size_t chunk =
-      spec_.patience.spins() ? Cut::chunk_bytes(bytes) : RegionShape::kChunkBytes;
+      spec_.patience.spins() ? Cut::chunk_bytes(own.bytes) : RegionShape::kChunkBytes;
   own.stretch = own.once ? chunk : chunk / takers / 64 * 64;
   own.chunks = chunks_of(longest, own.stretch);
   return own;
 }
 
-std::size_t SharedGroup::small_data_at() const {
-  const std::size_t table = table_bytes(size_);
-  return table <= StepLine::kInlineBytes ? 0 : table;
+bool SharedGroup::can_lend(std::span<const ConstBuffer> in) const {
+  for (int rank = 0; rank < size_; ++rank) {
+    const ConstBuffer& piece = in[rank];
+    if (rank == spec_.rank || piece.elements == 0) continue;
+    if (!peers_.can_lend(piece.data, piece.bytes())) return false;
+  }
+  return true;
 }
 
 void SharedGroup::show_giving(const Round& round, const Giving& own,
                               std::span<const ConstBuffer> in) {
-  std::byte* const table = own_payload(round, table_bytes(size_));
-  put_word(table, 0, own.packed());
-  std::byte* data = own_small_slot(round) + small_data_at();
+  std::byte* const line = own_payload(round, kWord);
+  Table table(size_, own.way == Giving::Way::small);
+  const std::size_t bytes_beside = own.bytes_beside(size_);
+  table.lies_at(line, table.needs_slot(bytes_beside) ? own_small_slot(round) : nullptr);
+  store(line, own.packed());
+  std::byte* data = table.beside(bytes_beside);
   for (int rank = 0; rank < size_; ++rank) {
-    put_word(table, 1 + rank, in[rank].elements);
-    if (rank == spec_.rank || in[rank].elements == 0 || own.way == Giving::Way::staged) continue;
-    if (own.way == Giving::Way::in_place) {
-      put_word(data, rank, arena_->place_of(in[rank].data, in[rank].bytes()));
-      continue;
+    const bool given = rank != spec_.rank && in[rank].elements != 0;
+    table.put(rank, given ? in[rank].elements : 0);
+    if (!given || own.way == Giving::Way::staged) continue;
+    if (own.way == Giving::Way::in_arena) {
+      store(data + rank * kWord, arena_->place_of(in[rank].data, in[rank].bytes()));
+    } else if (own.way == Giving::Way::in_memory) {
+      store(data + rank * kWord, reinterpret_cast<std::uint64_t>(in[rank].data));
+    } else {
+      std::memcpy(data, in[rank].data, in[rank].bytes());
+      if (!own.once) data += in[rank].bytes();
     }
-    std::memcpy(data, in[rank].data, in[rank].bytes());
-    if (!own.once) data += in[rank].bytes();
   }
 }
 
 // Of the step that all have published.
 SharedGroup::Giving SharedGroup::giving_of(int giver, const Call& call) {
-  const std::byte* const table = payload(giver, table_bytes(size_));
-  const std::size_t element = size_of(call.type);
-  Giving theirs;
-  theirs.way = static_cast<Giving::Way>(word_at(table, 0) & 3);
-  theirs.stretch = word_at(table, 0) >> 2;
-  theirs.once = call.operation == Operation::all_gather_lists;
-  theirs.elements = word_at(table, 1 + spec_.rank);
+  std::byte* const line = region().line(giver, steps_).payload;
+  Giving theirs = Giving::unpacked(loaded<std::uint64_t>(line));
+  theirs.once = Giving::is_once(call);
+  Table table(size_, theirs.way == Giving::Way::small);
+  table.lies_at(line, small_slot(giver));
   const bool staged = theirs.way == Giving::Way::staged;
+  const std::size_t element = size_of(call.type);
   for (int taker = 0; taker < size_; ++taker) {
-    const std::size_t bytes = word_at(table, 1 + taker) * element;
+    const std::size_t bytes = table.at(taker) * element;
     if (taker == giver || bytes == 0) continue;
     if (staged) theirs.chunks = std::max(theirs.chunks, chunks_of(bytes, theirs.stretch));
-    if (taker < spec_.rank && !theirs.once) theirs.offset += staged ? theirs.stretch : bytes;
+    if (theirs.once) {
+      theirs.bytes = bytes;
+      continue;
+    }
+    theirs.bytes += bytes;
+    if (taker < spec_.rank) theirs.offset += staged ? theirs.stretch : bytes;
   }
-  if (theirs.way == Giving::Way::in_place && theirs.elements != 0) {
-    theirs.place = word_at(small_slot(giver) + small_data_at(), spec_.rank);
-  }
+  theirs.elements = table.at(spec_.rank);
+  const std::byte* const beside = table.beside(theirs.bytes_beside(size_));
+  if (theirs.way == Giving::Way::small) theirs.data = beside + theirs.offset;
+  if (theirs.is_lent()) theirs.place = loaded<std::uint64_t>(beside + spec_.rank * kWord);
   return theirs;
 }
 
 void SharedGroup::transfer(const Call& call, std::span<const ConstBuffer> in,
                            std::span<const Buffer> out, Deadline deadline) {
-  const Round round(*this, deadline, call);
-  check(table_bytes(size_) <= RegionShape::kSmallBytes,
-        "a group on one host has at most 255 ranks");
-  const Giving own = own_giving(call, in);
+  hand_over(Round(*this, deadline, call), in, out);
+}
+
+void SharedGroup::hand_over(const Round& round, std::span<const ConstBuffer> in,
+                            std::span<const Buffer> out) {
+  check(Table(size_, /*narrow=*/false).fits(0), "a group on one host has at most 256 ranks");
+  const Giving own = own_giving(round.call, in);
   show_giving(round, own, in);
   if (own.way == Giving::Way::staged) stage_pieces(round, own, in, 0);
   publish(round);
   await_step(round);
-  // Where small data lies is then on its way from all ranks at once.
-  for_others([&](int giver) { __builtin_prefetch(small_slot(giver) + small_data_at()); });
+  if (own.way == Giving::Way::small && Table(size_, /*narrow=*/true).needs_slot(own.bytes)) {
+    // The others' is then on its way from all ranks at once.
+    for_others([&](int giver) { __builtin_prefetch(small_slot(giver)); });
+  }
   givings_.clear();
   for (int giver = 0; giver < size_; ++giver) {
-    const Giving& theirs = givings_.emplace_back(giving_of(giver, call));
-    if (theirs.elements == out[giver].elements) continue;
+    const Giving& theirs = givings_.emplace_back(giving_of(giver, round.call));
+    const std::uint64_t given = giver == spec_.rank ? in[giver].elements : theirs.elements;
+    if (given == out[giver].elements) continue;
     wait_.fail(Ending::mismatch, giver,
-               sizes_differ(round.place(), giver, theirs.elements, spec_.rank, out[giver]));
+               sizes_differ(round.place(), giver, given, spec_.rank, out[giver]));
   }
   if (out[spec_.rank].elements != 0 && out[spec_.rank].data != in[spec_.rank].data) {
     std::memmove(out[spec_.rank].data, in[spec_.rank].data, in[spec_.rank].bytes());
   }
-  take_what_is_there(out);
+  take_what_is_there(round, out);
   take_staged_pieces(round, in, out);
-  const bool in_place = std::any_of(givings_.begin(), givings_.end(), [](const Giving& giving) {
-    return giving.way == Giving::Way::in_place;
-  });
-  if (!in_place) return;
+  if (std::none_of(givings_.begin(), givings_.end(),
+                   [](const Giving& giving) { return giving.is_lent(); })) {
+    return;
+  }
   chunk_done();
-  if (own.way == Giving::Way::in_place) await_done(round, done_);
+  if (own.is_lent()) await_done(round, done_);
 }
 
-void SharedGroup::take_what_is_there(std::span<const Buffer> out) {
+void SharedGroup::take_what_is_there(const Round& round, std::span<const Buffer> out) {
   for_others([&](int giver) {
     const Giving& theirs = givings_[giver];
-    if (theirs.elements == 0 || theirs.way == Giving::Way::staged) return;
-    const std::byte* const from = theirs.way == Giving::Way::in_place
-                                      ? region().arena(giver) + (theirs.place - 1)
-                                      : small_slot(giver) + small_data_at() + theirs.offset;
-    std::memcpy(out[giver].data, from, out[giver].bytes());
+    std::byte* const to = out[giver].data;
+    const std::size_t bytes = out[giver].bytes();
+    if (bytes == 0) return;
+    switch (theirs.way) {
+      case Giving::Way::staged:
+        return;
+      case Giving::Way::small:
+        std::memcpy(to, theirs.data, bytes);
+        return;
+      case Giving::Way::in_arena:
+        std::memcpy(to, region().arena(giver) + (theirs.place - 1), bytes);
+        break;
+      case Giving::Way::in_memory:
+        if (const int error = peers_.read(giver, theirs.place, to, bytes)) {
+          wait_.fail_to_read(giver, error, round, round.deadline);
+        }
+    }
+    // One that failed meanwhile may have done other things with its memory.
+    wait_.require_not_ended(giver, round, round.deadline);
   });
 }
 

@@ -28,6 +28,7 @@ class StoreWorld final : public World {
   std::vector<int> hosts() const override;
   Store& store() override { return *store_; }
   const CommOptions& options() const override { return options_; }
+  std::string order_of_sums(const std::vector<int>& ranks) const override;
   std::unique_ptr<Group> form_group(const std::string& name, const std::vector<int>& ranks,
                                     Deadline deadline) override;
 
@@ -38,6 +39,7 @@ class StoreWorld final : public World {
   void claim_name(const std::string& name);
   Engine engine_for(const std::vector<int>& ranks) const;
   AlgorithmPolicy algorithms_for(const std::vector<int>& ranks, Engine engine) const;
+  bool has_two_networks(Engine engine) const;
   bool some_share_a_host(const std::vector<int>& ranks) const;
   NetworkLayout layout_of(const std::vector<int>& ranks) const;
 

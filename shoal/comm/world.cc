@@ -149,6 +149,23 @@ NetworkLayout StoreWorld::layout_of(const std::vector<int>& ranks) const {
   return layout;
 }
 
+bool StoreWorld::has_two_networks(Engine engine) const {
+  return !options_.second_interface_address.empty() &&
+         (engine == Engine::tcp || engine == Engine::hierarchical);
+}
+
+std::string StoreWorld::order_of_sums(const std::vector<int>& ranks) const {
+  const Engine engine = engine_for(ranks);
+  const NetworkLayout layout = layout_of(ranks);
+  std::string words = algorithms_for(ranks, engine).text();
+  if (words.find(name_of(Algorithm::hierarchical)) != std::string::npos) {
+    words += fmt::format(" on the hosts of ranks {}", fmt::join(layout.hosts, ", "));
+  }
+  if (layout.links) words += " over\n" + layout.links->text();
+  if (has_two_networks(engine)) words += " over two networks, by their rates";
+  return words;
+}
+
 std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
                                               const std::vector<int>& ranks, Deadline deadline) {
   const std::string list = fmt::format("{}", fmt::join(ranks, ", "));
@@ -175,8 +192,7 @@ std::unique_ptr<Group> StoreWorld::form_group(const std::string& name,
                         .options = options_,
                         .algorithms = algorithms_for(ranks, engine),
                         .layout = layout_of(ranks)};
-  const bool two_networks = !options_.second_interface_address.empty() &&
-                            (engine == Engine::tcp || engine == Engine::hierarchical);
+  const bool two_networks = has_two_networks(engine);
   // What all have to agree on: the list, and what follows from options.
   std::string terms = list + "\n" +
                       fmt::format("over {} by {} on the hosts of ranks {}\n", name_of(engine),

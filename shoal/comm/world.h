@@ -51,6 +51,8 @@ struct CommOptions {
       interface_address;  // to listen on for tcp; empty: the address that routes to the peer
   // Of a second network between hosts; empty: there is none. All-reduces of tcp groups use both.
   std::string second_interface_address;
+  bool read_peers =
+      true;  // large ordinary buffers of a peer on this host are copied where they lie
   int ranks_per_host = 0;  // so many ranks in a row count as a host; 0: hosts are what they are
   // No options of job files, but for tests.
   TearBytes tear_bytes;
@@ -71,6 +73,9 @@ class World {
   virtual std::vector<int> hosts() const = 0;  // by rank: the lowest rank of its host
   virtual Store& store() = 0;
   virtual const CommOptions& options() const = 0;
+  // In words what decides how a group of `ranks` adds: groups of which equal words are said give
+  // equal bits.
+  virtual std::string order_of_sums(const std::vector<int>& ranks) const = 0;
 
   // Forms a group of `ranks` (world ranks, ascending, ours among them); all of them call it with
   // the same `name`, which is used once. Blocks until all have come.

@@ -89,6 +89,9 @@ class WatchedWorld final : public World {
   std::vector<int> hosts() const override { return world_.hosts(); }
   Store& store() override { return world_.store(); }
   const CommOptions& options() const override { return world_.options(); }
+  std::string order_of_sums(const std::vector<int>& ranks) const override {
+    return world_.order_of_sums(ranks);
+  }
   std::unique_ptr<Group> form_group(const std::string& name, const std::vector<int>& ranks,
                                     Deadline deadline) override {
     auto group = world_.form_group(name, ranks, deadline);

@@ -53,8 +53,28 @@ std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& s
   return faults;
 }
 
-Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, Group& world)
-    : prepared_(prepared), model_(model), world_(world) {
+namespace {
+
+// On other meshes sums have other parts anyway.
+std::optional<std::string> difference_of_sums(const nlohmann::json& stored,
+                                              const nlohmann::json& own) {
+  if (!stored.contains("sums") || stored.at("mesh") != own.at("mesh")) return std::nullopt;
+  for (const auto& [group, order] : own.at("sums").items()) {
+    if (!stored.at("sums").contains(group) || stored.at("sums").at(group) == order) continue;
+    return fmt::format(
+        "the run that wrote the checkpoint added in group {} by {}, and this one by {}: its steps "
+        "are the same but for rounding; give it the [comm] engine, algorithm and choices of that "
+        "run for the same bits",
+        group, stored.at("sums").at(group).get<std::string>(), order.get<std::string>());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world,
+                             Group& group)
+    : prepared_(prepared), model_(model), world_(world), group_(group) {
   if (prepared_.job.checkpoint.path.empty()) return;
   writer_ =
       std::make_unique<CheckpointWriter>(prepared_.job.checkpoint, world_.rank(), world_.size());
@@ -65,17 +85,17 @@ Deadline Checkpointing::deadline() const {
   return Deadline::after_seconds(prepared_.job.comm.collective_seconds);
 }
 
-std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::string& folder) {
+std::int64_t Checkpointing::resume(std::vector<std::string>& warnings, std::string& folder) {
   if (!writer_) {
     throw InvalidInput("--resume needs a [checkpoint] path in the job to look for checkpoints in");
   }
   std::string newest;
   if (world_.rank() == 0) {
     FoundCheckpoint found = find_newest(prepared_.job.checkpoint.path);
-    skipped = std::move(found.skipped);
+    warnings = std::move(found.skipped);
     if (found.newest) newest = found.newest->string();
   }
-  folder = text_of_rank_0(world_, newest, deadline());
+  folder = text_of_rank_0(group_, newest, deadline());
   if (folder.empty()) return 0;
   const Checkpoint checkpoint(folder);
   require_none(resume_problems(prepared_.job, checkpoint.facts().at("job")));
@@ -84,6 +104,10 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& skipped, std::strin
   load_same_model(checkpoint, tensors);
   model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
   newest_step_ = checkpoint.step();
+  if (world_.rank() == 0) {
+    const auto difference = difference_of_sums(checkpoint.facts(), own_facts());
+    if (difference) warnings.push_back(*difference);
+  }
   return checkpoint.step();
 }
 
@@ -95,7 +119,7 @@ void Checkpointing::require_new_folder() {
       newest = found->string();
     }
   }
-  newest = text_of_rank_0(world_, newest, deadline());
+  newest = text_of_rank_0(group_, newest, deadline());
   if (newest.empty()) return;
   throw InvalidInput(
       fmt::format("[checkpoint] path holds a run already (up to {}): go on from it with --resume, "
@@ -103,16 +127,28 @@ void Checkpointing::require_new_folder() {
                   newest));
 }
 
+nlohmann::json Checkpointing::own_facts() const {
+  Job job = prepared_.job;
+  const Programs& programs = prepared_.programs;
+  nlohmann::json sums = nlohmann::json::object();
+  for (const GroupFacts& group : programs.named.at("train")[0].groups) {
+    sums[group.name] = world_.order_of_sums(group.ranks);
+  }
+  return {{"job", to_json(job.tables())},
+          {"mesh", programs.plan.mesh.text()},
+          {"model", model_title(job.model)},
+          {"stages", programs.plan.stages()},
+          {"sums", std::move(sums)}};
+}
+
 void Checkpointing::begin(std::int64_t steps_done) {
   if (open_step_ >= 0) {
-    writer_->finish(world_, deadline());
+    writer_->finish(group_, deadline());
     open_step_ = -1;
   }
-  Job job = prepared_.job;
-  nlohmann::json facts{
-      {"job", to_json(job.tables())},        {"mesh", prepared_.programs.plan.mesh.text()},
-      {"model", model_title(job.model)},     {"steps", steps_done},
-      {"update_count", model_.update_count}, {"stages", prepared_.programs.plan.stages()}};
+  nlohmann::json facts = own_facts();
+  facts["steps"] = steps_done;
+  facts["update_count"] = model_.update_count;
   writer_->begin(steps_done,
                  persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true),
                  std::move(facts));
@@ -125,7 +161,7 @@ void Checkpointing::after_step(std::int64_t steps_done, bool last) {
   const bool due = last || (every > 0 && steps_done % every == 0);
   if (due && newest_step_ != steps_done) begin(steps_done);
   if (last && open_step_ >= 0) {
-    writer_->finish(world_, deadline());
+    writer_->finish(group_, deadline());
     open_step_ = -1;
   }
 }

@@ -27,12 +27,14 @@ void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>
 // One thread drives it; all ranks make the same calls at the same steps.
 class Checkpointing {
  public:
-  Checkpointing(const PreparedJob& prepared, RankModel& model, Group& world);
+  // `group`: of all ranks.
+  Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world, Group& group);
   ~Checkpointing();
 
   // Rank 0 looks for the newest complete checkpoint and tells the others; all load it. Returns the
-  // number of steps done, 0 when there is none. `skipped` gets a sentence for each damaged one.
-  std::int64_t resume(std::vector<std::string>& skipped, std::string& folder);
+  // number of steps done, 0 when there is none. `warnings` gets, on rank 0, a sentence for each
+  // damaged one, and one when sums will be rounded otherwise than in the run before.
+  std::int64_t resume(std::vector<std::string>& warnings, std::string& folder);
 
   // A new run does not mix with an older one's checkpoints: throws InvalidInput on every rank when
   // the folder holds complete ones.
@@ -47,10 +49,12 @@ class Checkpointing {
 
  private:
   void begin(std::int64_t steps_done);
+  nlohmann::json own_facts() const;  // that do not change from step to step
   Deadline deadline() const;
   const PreparedJob& prepared_;
   RankModel& model_;
-  Group& world_;
+  const World& world_;
+  Group& group_;
   std::unique_ptr<CheckpointWriter> writer_;
   std::int64_t open_step_ = -1;    // begun and not committed
   std::int64_t newest_step_ = -1;  // begun last

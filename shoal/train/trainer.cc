@@ -44,7 +44,7 @@ class Trainer::Impl {
         trace_(options_.trace_file.empty() ? nullptr : std::make_shared<Trace>(world.rank())),
         model_(build_model()),
         executor_(world, prepared.programs, *model_, prepared.chain, executor_options()),
-        checkpointing_(prepared, *model_, executor_.world_group()),
+        checkpointing_(prepared, *model_, world, executor_.world_group()),
         total_steps_(steps_of(prepared)) {
     require_equal_jobs();
     if (trace_) {
@@ -172,9 +172,9 @@ class Trainer::Impl {
   Deadline deadline() const { return Deadline::after_seconds(world_.options().collective_seconds); }
 
   void resume() {
-    std::vector<std::string> skipped;
-    next_step_ = checkpointing_.resume(skipped, resumed_from_);
-    for (const auto& sentence : skipped) {
+    std::vector<std::string> warnings;
+    next_step_ = checkpointing_.resume(warnings, resumed_from_);
+    for (const auto& sentence : warnings) {
       for (Observer* observer : options_.observers) observer->warned(sentence);
     }
     if (!resumed_from_.empty() || world_.rank() != 0) return;

@@ -314,6 +314,37 @@ TEST(Trainer, AResumedRunIsTheUndisturbedOneToTheBit) {
   EXPECT_LT(std::abs(elsewhere.loss.back() / expected.loss.back() - 1), 1e-9);
 }
 
+class Warnings final : public Observer {
+ public:
+  std::vector<std::string> sentences;
+  void warned(const std::string& sentence) override {
+    const std::lock_guard lock(mutex_);
+    sentences.push_back(sentence);
+  }
+
+ private:
+  std::mutex mutex_;  // the ranks are threads
+};
+
+TEST(Trainer, AResumedRunSaysThatItAddsInAnotherOrder) {
+  const Folder folder;
+  const auto job = [&](const char* algorithm, const char* steps) {
+    return prepared({fmt::format("checkpoint.path={}", (folder / "a").string()), steps,
+                     std::string("comm.algorithm=") + algorithm},
+                    3);
+  };
+  const auto warnings_of = [](const PreparedJob& resumed) {
+    Warnings warnings;
+    run_all(resumed, /*resume=*/true, {&warnings});
+    return warnings.sentences;
+  };
+  run_all(job("two_shot", "train.steps=2"));
+  EXPECT_THAT(warnings_of(job("two_shot", "train.steps=4")), testing::IsEmpty());
+  EXPECT_THAT(warnings_of(job("ring", "train.steps=6")),
+              testing::ElementsAre(testing::AllOf(HasSubstr("added in group data by two_shot"),
+                                                  HasSubstr("this one by ring"))));
+}
+
 TEST(Trainer, RefusesACheckpointOfAnotherModelAndAnotherSeed) {
   const Folder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
