@@ -36,19 +36,24 @@ void around(std::uint32_t position, std::size_t ring_bytes, std::size_t bytes, c
 
 }  // namespace detail
 
-// Copies what another rank has written, and makes the lines this rank's own: their writer gets them
-// back for a tenth of what it would cost to write again lines that were only read (0.6 against
-// 7 ns, measured on Zen 4). No other may read them at the time.
-inline void take_over(std::byte* to, std::byte* from, std::size_t bytes) {
+// Makes lines this rank's own that another has written: their writer gets them back for a tenth of
+// what it would cost to write again lines that were only read (0.6 against 7 ns, measured on Zen
+// 4). No other may read them at the time.
+inline void make_own(std::byte* memory, std::size_t bytes) {
   constexpr std::size_t kLine = 64;
+  for (std::size_t at = 0; at < bytes; at += kLine) {
+    volatile std::byte* const line = memory + at;
+    *line = *line;
+  }
+}
+
+// Copies what another rank has written, and makes its lines this rank's own.
+inline void take_over(std::byte* to, std::byte* from, std::size_t bytes) {
   constexpr std::size_t kBlock = 4096;  // still in the first-level cache when it is touched
   for (std::size_t begin = 0; begin < bytes; begin += kBlock) {
-    const std::size_t end = std::min(bytes, begin + kBlock);
-    std::memcpy(to + begin, from + begin, end - begin);
-    for (std::size_t at = begin; at < end; at += kLine) {
-      volatile std::byte* const line = from + at;
-      *line = *line;
-    }
+    const std::size_t here = std::min(bytes - begin, kBlock);
+    std::memcpy(to + begin, from + begin, here);
+    make_own(from + begin, here);
   }
 }
 

@@ -123,10 +123,6 @@ OptionTable describe(CommOptions& o) {
           option("second_interface_address", o.second_interface_address,
                  "Numeric address of this host in a second network. Groups over tcp then measure "
                  "both when they form, and all-reduce over both at once. Empty: there is none."),
-          option("read_peers", o.read_peers,
-                 "Copy large buffers that are not in shared memory straight out of another "
-                 "worker's memory (process_vm_readv), where the system allows it, instead of "
-                 "through staging memory. For what ranks hand to each other without sums."),
           option("ranks_per_host", o.ranks_per_host,
                  "So many workers in a row count as one host, to try on one machine what a job "
                  "does on several. 0: hosts are what they are."),

@@ -21,7 +21,6 @@ class SharedGroupForms final : public FormsGroup {
     spec.engine = name_of(forming_.engine);
     spec.rank = forming_.rank;
     spec.region = region_.finish(deadline);
-    if (forming_.options.read_peers) spec.processes = forming_.members->processes(forming_.ranks);
     spec.patience = forming_.members->patience();
     spec.algorithms = forming_.algorithms;
     spec.layout = forming_.layout;

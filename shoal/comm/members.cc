@@ -151,16 +151,6 @@ std::vector<int> Members::ranks_of_host(int host) const {
   return ranks;
 }
 
-std::vector<int> Members::processes(const std::vector<int>& ranks) const {
-  std::vector<int> ids;
-  for (const int rank : ranks) {
-    const Member& member = members_[rank];
-    const bool is_numbered_here = member.process_space == members_[me_.rank].process_space;
-    ids.push_back(is_numbered_here ? static_cast<int>(member.process) : 0);
-  }
-  return ids;
-}
-
 Patience Members::patience() const {
   std::set<int> cores;
   int workers = 0;

@@ -41,8 +41,6 @@ class Members {
   }
   bool on_one_host(const std::vector<int>& ranks) const { return alike(ranks, &Member::host); }
   std::vector<int> ranks_of_host(int host) const;  // ascending
-  // By place in `ranks`: the id by which this process knows the other's, 0 where it cannot.
-  std::vector<int> processes(const std::vector<int>& ranks) const;
   // How ranks of this worker's machine should wait: by its workers and the cores they may use.
   Patience patience() const;
 

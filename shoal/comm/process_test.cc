@@ -89,7 +89,6 @@ TEST_P(ProcessWorld, SumsAcrossProcesses) {
   for (const pid_t rank : ranks) EXPECT_EQ(processes_.end_of(rank), 0);
 }
 
-// Also straight out of each other's memory, which is what large pieces on one host do.
 TEST_P(ProcessWorld, HandLargePiecesToEachOther) {
   std::vector<pid_t> ranks;
   for (int rank = 0; rank < 3; ++rank) {

@@ -56,8 +56,6 @@ struct alignas(128) RankState {
   // For whom this rank waits (a RankSet), while it sleeps; renewed at each look around.
   std::atomic<std::uint64_t> awaited[2] = {0, 0};
   std::atomic<std::int64_t> looked_around_ms{0};  // by the clock of the host; 0: never
-  std::atomic<std::uint64_t> word_address{0};     // see PeerMemory
-  std::atomic<std::uint32_t> reads_all{0};        // whether this rank can read all others' memory
   std::uint32_t reason_bytes = 0;
   char reason[kReasonBytes];  // what the rank's own error says, where others are to say the same
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
 
 namespace shoal {
@@ -76,6 +77,7 @@ void SharedGroup::broadcast_notice(const Round& round, Buffer data, int root) {
 
 void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
   const std::size_t bytes = data.bytes();
+  const bool past_caches = outgrows_caches(bytes);
   Begin begin;
   if (spec_.rank == root) {
     begin.place = arena_->place_of(data.data, bytes);
@@ -101,12 +103,16 @@ void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
     }
     if (begin.place != 0) break;
     if (spec_.rank != root) {
-      take_staged(data.data + at, staging(root, done_), std::min(begin.chunk, bytes - at));
+      take_staged(data.data + at, staging(root, done_), std::min(begin.chunk, bytes - at),
+                  past_caches);
     }
     chunk_done();
   }
   if (begin.place == 0) return;
-  if (spec_.rank != root) std::memcpy(data.data, region().arena(root) + (begin.place - 1), bytes);
+  if (spec_.rank != root) {
+    copy_out(data.data, region().arena(root) + (begin.place - 1), bytes, past_caches);
+    wait_.require_not_ended(root, round, round.deadline);
+  }
   chunk_done();
   if (spec_.rank == root) await_done(round, done_);
 }
@@ -115,16 +121,18 @@ void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
 // their own. So one that would look on copies too.
 void SharedGroup::broadcast_together(const Round& round, Buffer data, int root) {
   const std::size_t bytes = data.bytes();
+  const bool past_caches = outgrows_caches(bytes);
   const Range helped = part_of(static_cast<std::int64_t>(bytes), size_, root);
   const auto begin = static_cast<std::size_t>(helped.begin);
   const auto end = static_cast<std::size_t>(helped.end);
   const std::byte* const from = place_of(0, root);
   if (spec_.rank == root) {
-    for_others(
-        [&](int rank) { std::memcpy(place_of(0, rank) + begin, from + begin, end - begin); });
+    for_others([&](int rank) {
+      copy_out(place_of(0, rank) + begin, from + begin, end - begin, past_caches);
+    });
   } else {
-    std::memcpy(data.data, from, begin);
-    std::memcpy(data.data + end, from + end, bytes - end);
+    copy_out(data.data, from, begin, past_caches);
+    copy_out(data.data + end, from + end, bytes - end, past_caches);
   }
   chunk_done();
   await_done(round, done_);

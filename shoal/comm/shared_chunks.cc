@@ -5,6 +5,7 @@
 // others' staging memory.
 #include <cstring>
 
+#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
 
 namespace shoal {
@@ -126,9 +127,17 @@ void SharedGroup::reduce_slice(const Round& round, const Cut& cut, std::size_t c
   }
 }
 
-void SharedGroup::take_staged(std::byte* to, std::byte* staged, std::size_t bytes) const {
-  if (size_ == 2) return take_over(to, staged, bytes);
-  std::memcpy(to, staged, bytes);  // others read it too
+void SharedGroup::take_staged(std::byte* to, std::byte* staged, std::size_t bytes,
+                              bool past_caches) const {
+  const bool reads_alone = size_ == 2;
+  if (past_caches) {
+    copy_past_caches(to, staged, bytes);
+    if (reads_alone) make_own(staged, bytes);
+  } else if (reads_alone) {
+    take_over(to, staged, bytes);
+  } else {
+    std::memcpy(to, staged, bytes);
+  }
 }
 
 void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {

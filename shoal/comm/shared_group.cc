@@ -10,21 +10,11 @@
 #include "shoal/comm/shared_round.h"
 
 namespace shoal {
-namespace {
-
-// Measured on two cores: two copies by the processor are faster than one by the kernel below this,
-// unless every step between them costs a change of ranks on a core.
-std::size_t least_read(const Patience& patience) {
-  return std::size_t{patience.spins() ? 256U : 128U} << 10;
-}
-
-}  // namespace
 
 SharedGroup::SharedGroup(SharedGroupSpec spec, std::shared_ptr<GroupRegistry> registry)
     : spec_(std::move(spec)),
       size_(spec_.region->shape().size),
       arena_(std::make_shared<Arena>(spec_.region, spec_.rank)),
-      peers_(spec_.region, spec_.rank, spec_.processes, least_read(spec_.patience)),
       wait_(spec_),
       messages_(spec_, wait_),
       schedules_(spec_.algorithms, spec_.layout, spec_.rank, size_),
@@ -171,9 +161,6 @@ void SharedGroup::barrier(Deadline deadline) {
 
 void SharedGroup::meet(Deadline deadline) {
   barrier(deadline);
-  peers_.try_all();
-  barrier(deadline);
-  peers_.conclude();
   calls_ = 0;
 }
 

@@ -26,7 +26,6 @@
 #include "shoal/comm/group.h"
 #include "shoal/comm/group_registry.h"
 #include "shoal/comm/parts.h"
-#include "shoal/comm/peer_memory.h"
 #include "shoal/comm/reduce_kernels.h"
 #include "shoal/comm/schedule_run.h"
 #include "shoal/comm/shared_frames.h"
@@ -134,13 +133,13 @@ class SharedGroup final : public Group {
   // What a rank gives in a transfer.
   struct Giving;
   Giving own_giving(const Call& call, std::span<const ConstBuffer> in);
-  bool can_lend(std::span<const ConstBuffer> in) const;
   Giving giving_of(int giver, const Call& call);
   void show_giving(const Round& round, const Giving& own, std::span<const ConstBuffer> in);
   void hand_over(const Round& round, std::span<const ConstBuffer> in, std::span<const Buffer> out);
-  void take_what_is_there(const Round& round, std::span<const Buffer> out);
+  void take_what_is_there(const Round& round, std::span<const ConstBuffer> in,
+                          std::span<const Buffer> out, bool past_caches);
   void take_staged_pieces(const Round& round, std::span<const ConstBuffer> in,
-                          std::span<const Buffer> out);
+                          std::span<const Buffer> out, bool past_caches);
   void stage_pieces(const Round& round, const Giving& own, std::span<const ConstBuffer> in,
                     std::size_t chunk);
 
@@ -149,8 +148,9 @@ class SharedGroup final : public Group {
   void for_others(const Take& take) const {
     for (int step = 1; step < size_; ++step) take((spec_.rank + step) % size_);
   }
-  // Copies what lies in another rank's staging memory.
-  void take_staged(std::byte* to, std::byte* staged, std::size_t bytes) const;
+  // Copies what lies in another rank's staging memory; past the caches when the call's output
+  // outgrows them.
+  void take_staged(std::byte* to, std::byte* staged, std::size_t bytes, bool past_caches) const;
   std::byte* staging(int rank, std::uint32_t chunk) {
     return region().staging(rank, static_cast<int>(chunk & 1));
   }
@@ -161,7 +161,6 @@ class SharedGroup final : public Group {
   const SharedGroupSpec spec_;
   const int size_;
   const std::shared_ptr<Arena> arena_;  // shared: with the memory that was allocated
-  PeerMemory peers_;
   SharedWait wait_;
   SharedMessages messages_;
 

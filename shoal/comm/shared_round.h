@@ -152,10 +152,9 @@ class SharedGroup::Cut {
 };
 
 // How one rank gives: `small` beside the table of sizes, `staged` in chunks of which each taker has
-// a stretch, or lent: taken from where it lies, in the giver's arena or elsewhere in its memory.
-// `once`: one piece for all.
+// a stretch, `in_arena` where it lies. `once`: one piece for all.
 struct SharedGroup::Giving {
-  enum class Way : std::uint8_t { small, staged, in_arena, in_memory };
+  enum class Way : std::uint8_t { small, staged, in_arena };
   Way way = Way::small;
   bool once = false;
   std::size_t bytes = 0;    // of all pieces that differ
@@ -165,15 +164,14 @@ struct SharedGroup::Giving {
   std::uint64_t elements = 0;
   std::size_t offset = 0;           // in the small data, or in a chunk
   const std::byte* data = nullptr;  // small
-  std::uint64_t place = 0;          // lent: an ArenaPlace or an address
+  ArenaPlace place = 0;
 
   static bool is_once(const Call& call) {
     return call.operation == Operation::all_gather || call.operation == Operation::all_gather_lists;
   }
-  bool is_lent() const { return way == Way::in_arena || way == Way::in_memory; }
   std::size_t bytes_beside(int size) const {  // the table
     if (way == Way::small) return bytes;
-    return is_lent() ? static_cast<std::size_t>(size) * sizeof place : 0;
+    return way == Way::in_arena ? static_cast<std::size_t>(size) * sizeof place : 0;
   }
   std::uint64_t packed() const { return stretch << 2 | static_cast<std::uint64_t>(way); }
   static Giving unpacked(std::uint64_t word) {

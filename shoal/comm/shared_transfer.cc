@@ -1,13 +1,15 @@
 // What ranks hand to each other without sums (all-gather, gather, scatter, all-to-all) through a
 // region. With the first step goes a table of the sizes that a rank gives, so that those that do
 // not fit have names. What is small goes with it; else the takers copy it from the giver's arena,
-// or from its own memory (peer_memory.h), or chunk by chunk from its staging memory.
+// or chunk by chunk from its staging memory.
 //
-// Cost: one step when small; in an arena or in the giver's memory one step and one "done", and
-// every byte is copied once; staged one step a chunk, and every byte is copied twice.
+// Cost: one step when small; in an arena one step and one "done", and every byte is copied once;
+// staged one step a chunk, and every byte is copied twice. Reading a peer's own memory instead
+// (process_vm_readv) was measured: with pages of 4 KiB it is no faster.
 #include <algorithm>
 #include <cstring>
 
+#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
 #include "shoal/core/check.h"
 
@@ -92,29 +94,18 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
   bytes_sent_.fetch_add(bytes, std::memory_order_relaxed);
   own.bytes = own.once ? longest : bytes;
   if (Table(size_, /*narrow=*/true).fits(own.bytes)) return own;
-  if (Table(size_, /*narrow=*/false).fits(static_cast<std::size_t>(size_) * kWord)) {
-    if (in_arena) own.way = Giving::Way::in_arena;
-    if (!in_arena && longest >= peers_.least_bytes() && can_lend(in)) {
-      own.way = Giving::Way::in_memory;
-    }
-    if (own.is_lent()) return own;
+  if (in_arena && Table(size_, /*narrow=*/false).fits(static_cast<std::size_t>(size_) * kWord)) {
+    own.way = Giving::Way::in_arena;
+    return own;
   }
   own.way = Giving::Way::staged;
-  // With more ranks than cores steps are what costs.
-  const std::size_t chunk =
-      spec_.patience.spins() ? Cut::chunk_bytes(own.bytes) : RegionShape::kChunkBytes;
+  // Chunks that stay in a core's own cache; with more ranks than cores steps are what costs.
+  constexpr std::size_t kInCache = std::size_t{128} << 10;
+  const std::size_t chunk = spec_.patience.spins() ? std::min(Cut::chunk_bytes(own.bytes), kInCache)
+                                                   : RegionShape::kChunkBytes;
   own.stretch = own.once ? chunk : chunk / takers / 64 * 64;
   own.chunks = chunks_of(longest, own.stretch);
   return own;
-}
-
-bool SharedGroup::can_lend(std::span<const ConstBuffer> in) const {
-  for (int rank = 0; rank < size_; ++rank) {
-    const ConstBuffer& piece = in[rank];
-    if (rank == spec_.rank || piece.elements == 0) continue;
-    if (!peers_.can_lend(piece.data, piece.bytes())) return false;
-  }
-  return true;
 }
 
 void SharedGroup::show_giving(const Round& round, const Giving& own,
@@ -131,8 +122,6 @@ void SharedGroup::show_giving(const Round& round, const Giving& own,
     if (!given || own.way == Giving::Way::staged) continue;
     if (own.way == Giving::Way::in_arena) {
       store(data + rank * kWord, arena_->place_of(in[rank].data, in[rank].bytes()));
-    } else if (own.way == Giving::Way::in_memory) {
-      store(data + rank * kWord, reinterpret_cast<std::uint64_t>(in[rank].data));
     } else {
       std::memcpy(data, in[rank].data, in[rank].bytes());
       if (!own.once) data += in[rank].bytes();
@@ -163,7 +152,8 @@ SharedGroup::Giving SharedGroup::giving_of(int giver, const Call& call) {
   theirs.elements = table.at(spec_.rank);
   const std::byte* const beside = table.beside(theirs.bytes_beside(size_));
   if (theirs.way == Giving::Way::small) theirs.data = beside + theirs.offset;
-  if (theirs.is_lent()) theirs.place = loaded<std::uint64_t>(beside + spec_.rank * kWord);
+  if (theirs.way == Giving::Way::in_arena)
+    theirs.place = loaded<std::uint64_t>(beside + spec_.rank * kWord);
   return theirs;
 }
 
@@ -192,47 +182,45 @@ void SharedGroup::hand_over(const Round& round, std::span<const ConstBuffer> in,
     wait_.fail(Ending::mismatch, giver,
                sizes_differ(round.place(), giver, given, spec_.rank, out[giver]));
   }
-  if (out[spec_.rank].elements != 0 && out[spec_.rank].data != in[spec_.rank].data) {
-    std::memmove(out[spec_.rank].data, in[spec_.rank].data, in[spec_.rank].bytes());
-  }
-  take_what_is_there(round, out);
-  take_staged_pieces(round, in, out);
+  std::size_t bytes_out = 0;
+  for (const Buffer& piece : out) bytes_out += piece.bytes();
+  const bool past_caches = outgrows_caches(bytes_out);
+  take_what_is_there(round, in, out, past_caches);
+  take_staged_pieces(round, in, out, past_caches);
   if (std::none_of(givings_.begin(), givings_.end(),
-                   [](const Giving& giving) { return giving.is_lent(); })) {
+                   [](const Giving& giving) { return giving.way == Giving::Way::in_arena; })) {
     return;
   }
   chunk_done();
-  if (own.is_lent()) await_done(round, done_);
+  if (own.way == Giving::Way::in_arena) await_done(round, done_);
 }
 
-void SharedGroup::take_what_is_there(const Round& round, std::span<const Buffer> out) {
-  for_others([&](int giver) {
+// A piece for all is copied by all at a time: it comes from memory once, into the cache they share.
+// Else every rank begins with its own, so that not all read the same memory at once.
+void SharedGroup::take_what_is_there(const Round& round, std::span<const ConstBuffer> in,
+                                     std::span<const Buffer> out, bool past_caches) {
+  const int first = givings_[spec_.rank].once ? 0 : spec_.rank;
+  for (int step = 0; step < size_; ++step) {
+    const int giver = (first + step) % size_;
     const Giving& theirs = givings_[giver];
     std::byte* const to = out[giver].data;
     const std::size_t bytes = out[giver].bytes();
-    if (bytes == 0) return;
-    switch (theirs.way) {
-      case Giving::Way::staged:
-        return;
-      case Giving::Way::small:
-        std::memcpy(to, theirs.data, bytes);
-        return;
-      case Giving::Way::in_arena:
-        std::memcpy(to, region().arena(giver) + (theirs.place - 1), bytes);
-        break;
-      case Giving::Way::in_memory:
-        if (const int error = peers_.read(giver, theirs.place, to, bytes)) {
-          wait_.fail_to_read(giver, error, round, round.deadline);
-        }
+    if (bytes == 0) continue;
+    if (giver == spec_.rank) {
+      if (to != in[giver].data) copy_out(to, in[giver].data, bytes, past_caches);
+    } else if (theirs.way == Giving::Way::small) {
+      std::memcpy(to, theirs.data, bytes);
+    } else if (theirs.way == Giving::Way::in_arena) {
+      copy_out(to, region().arena(giver) + (theirs.place - 1), bytes, past_caches);
+      // One that failed meanwhile may have done other things with its memory.
+      wait_.require_not_ended(giver, round, round.deadline);
     }
-    // One that failed meanwhile may have done other things with its memory.
-    wait_.require_not_ended(giver, round, round.deadline);
-  });
+  }
 }
 
 // The next chunk is shown before this one is taken.
 void SharedGroup::take_staged_pieces(const Round& round, std::span<const ConstBuffer> in,
-                                     std::span<const Buffer> out) {
+                                     std::span<const Buffer> out, bool past_caches) {
   std::size_t chunks = 0;
   for (const Giving& giving : givings_) chunks = std::max(chunks, giving.chunks);
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
@@ -248,7 +236,8 @@ void SharedGroup::take_staged_pieces(const Round& round, std::span<const ConstBu
       const std::size_t begin = chunk * theirs.stretch;
       if (theirs.way != Giving::Way::staged || begin >= out[giver].bytes()) return;
       const std::size_t bytes = std::min(theirs.stretch, out[giver].bytes() - begin);
-      take_staged(out[giver].data + begin, staging(giver, done_) + theirs.offset, bytes);
+      take_staged(out[giver].data + begin, staging(giver, done_) + theirs.offset, bytes,
+                  past_caches);
     });
     chunk_done();
   }

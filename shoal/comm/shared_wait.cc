@@ -4,8 +4,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 namespace shoal {
 namespace {
@@ -159,14 +157,6 @@ void SharedWait::fail_because(int peer, Ending ending, const Doing& doing, Deadl
   }
   fail(Ending::peer_lost, peer,
        peer_gone(place, peer, "has left the group, having given this rank up,"));
-}
-
-void SharedWait::fail_to_read(int peer, int error, const Doing& doing, Deadline deadline) {
-  require_not_ended(peer, doing, deadline);
-  const std::string what = error == ESRCH ? "has died"
-                                          : fmt::format("has memory that cannot be read ({})",
-                                                        std::generic_category().message(error));
-  fail(Ending::peer_lost, peer, peer_gone(doing.place(), peer, what));
 }
 
 void SharedWait::abort(const Place& place) {

@@ -22,9 +22,6 @@ struct SharedGroupSpec {
   std::string_view engine;  // "memory" or "shm"
   int rank = 0;
   std::shared_ptr<Region> region;  // shared: by all ranks when they are threads
-  // By rank: the ids of their processes, 0 for one that this process cannot number. Empty: ranks do
-  // not read each other's ordinary memory.
-  std::vector<int> processes;
   Patience patience;
   AlgorithmPolicy algorithms;
   NetworkLayout layout;
@@ -77,13 +74,12 @@ class SharedWait {
     throw error;
   }
   // For memory that `peer` lent: throws as until() would when it has ended its call by failing, and
-  // what was read there may be anything; and when the system refused to read it (an errno).
+  // what was read there may be anything.
   void require_not_ended(int peer, const Doing& doing, Deadline deadline) {
     if (const Ending ending = ending_of(peer); ending != Ending::none) {
       fail_because(peer, ending, doing, deadline);
     }
   }
-  [[noreturn]] void fail_to_read(int peer, int error, const Doing& doing, Deadline deadline);
   // The same without throwing.
   void abort(const Place& place);
   // Marks that this rank has gone, unless it said why before; `reason` in words.

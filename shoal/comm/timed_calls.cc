@@ -1,7 +1,5 @@
 #include "shoal/comm/timed_calls.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -19,14 +17,12 @@ float input_at(int rank, std::int64_t place) {
 }  // namespace
 
 std::shared_ptr<float> prefaulted_memory(std::int64_t bytes) {
-  constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
-  const auto whole = static_cast<std::size_t>((bytes + kHugePage - 1) / kHugePage * kHugePage);
+  constexpr std::int64_t kPage = 4096;
+  const auto whole = static_cast<std::size_t>((bytes + kPage - 1) / kPage * kPage);
   if (whole == 0) return nullptr;
-  std::shared_ptr<float> memory(static_cast<float*>(std::aligned_alloc(kHugePage, whole)),
+  std::shared_ptr<float> memory(static_cast<float*>(std::aligned_alloc(kPage, whole)),
                                 [](float* data) { std::free(data); });
   if (!memory) throw OutOfMemory("there is no memory left for the buffers: measure smaller sizes");
-  // Refused where the kernel has no such pages: then they are small ones.
-  madvise(memory.get(), whole, MADV_HUGEPAGE);
   std::memset(memory.get(), 0, whole);
   return memory;
 }

@@ -11,7 +11,7 @@
 
 namespace shoal {
 
-// Memory for float32 whose pages are there, of 2 MiB where the system gives them; null for none.
+// Memory for float32 as malloc gives it, with its pages there; null for none.
 // Throws OutOfMemory.
 std::shared_ptr<float> prefaulted_memory(std::int64_t bytes);
 

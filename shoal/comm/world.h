@@ -51,8 +51,6 @@ struct CommOptions {
       interface_address;  // to listen on for tcp; empty: the address that routes to the peer
   // Of a second network between hosts; empty: there is none. All-reduces of tcp groups use both.
   std::string second_interface_address;
-  bool read_peers =
-      true;  // large ordinary buffers of a peer on this host are copied where they lie
   int ranks_per_host = 0;  // so many ranks in a row count as a host; 0: hosts are what they are
   // No options of job files, but for tests.
   TearBytes tear_bytes;
