@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 #include "shoal/comm/in_process.h"
 #include "shoal/core/check.h"
@@ -82,13 +83,20 @@ void FormsRegion::take(Deadline deadline) {
   check(space != std::string::npos && offered.size() == space + 1 + token_.size(),
         "the lowest rank offers a door and a token");
   std::memcpy(token_.data(), offered.data() + space + 1, token_.size());
-  const Socket door = connect_local(offered.substr(0, space));
-  if (!door) {
+  const std::string name = offered.substr(0, space);
+  // A process that is killed closes its door before it counts as dead.
+  const Deadline dying = Deadline::after(milliseconds(500));
+  Socket door = connect_local(name);
+  while (!door) {
     look_around(deadline);
-    throw InvalidInput(
-        fmt::format("rank {} of group {} cannot be reached on this host although "
-                    "its processes are here; choose engine tcp",
-                    places_.front(), forming_.name));
+    if (dying.passed()) {
+      throw InvalidInput(
+          fmt::format("rank {} of group {} cannot be reached on this host although "
+                      "its processes are here; choose engine tcp",
+                      places_.front(), forming_.name));
+    }
+    std::this_thread::sleep_for(milliseconds(5));
+    door = connect_local(name);
   }
   for (;;) {
     Socket file = take_file(door, Deadline::after(std::min(deadline.left(), milliseconds(100))));

@@ -6,8 +6,9 @@
 
 namespace shoal {
 
-// Whether so many bytes, written by one call, will be out of the caches before they are read.
-constexpr bool outgrows_caches(std::size_t bytes) { return bytes >= (std::size_t{4} << 20); }
+// Whether so many bytes, written by all ranks of a host in one call, will be out of the caches
+// before they are read.
+constexpr bool outgrows_caches(std::size_t bytes) { return bytes >= (std::size_t{8} << 20); }
 
 // memcpy whose stores go around the caches (non-temporal), so that lines are not fetched before
 // they are overwritten: about half the time where two cores share the memory's bandwidth, and the

@@ -77,7 +77,7 @@ void SharedGroup::broadcast_notice(const Round& round, Buffer data, int root) {
 
 void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
   const std::size_t bytes = data.bytes();
-  const bool past_caches = outgrows_caches(bytes);
+  const bool past_caches = outgrows_caches(bytes * size_);
   Begin begin;
   if (spec_.rank == root) {
     begin.place = arena_->place_of(data.data, bytes);
@@ -121,7 +121,7 @@ void SharedGroup::broadcast_chunks(const Round& round, Buffer data, int root) {
 // their own. So one that would look on copies too.
 void SharedGroup::broadcast_together(const Round& round, Buffer data, int root) {
   const std::size_t bytes = data.bytes();
-  const bool past_caches = outgrows_caches(bytes);
+  const bool past_caches = outgrows_caches(bytes * size_);
   const Range helped = part_of(static_cast<std::int64_t>(bytes), size_, root);
   const auto begin = static_cast<std::size_t>(helped.begin);
   const auto end = static_cast<std::size_t>(helped.end);

@@ -184,7 +184,8 @@ void SharedGroup::hand_over(const Round& round, std::span<const ConstBuffer> in,
   }
   std::size_t bytes_out = 0;
   for (const Buffer& piece : out) bytes_out += piece.bytes();
-  const bool past_caches = outgrows_caches(bytes_out);
+  const std::size_t takers = round.call.operation == Operation::gather ? 1U : size_;
+  const bool past_caches = outgrows_caches(bytes_out * takers);
   take_what_is_there(round, in, out, past_caches);
   take_staged_pieces(round, in, out, past_caches);
   if (std::none_of(givings_.begin(), givings_.end(),
