@@ -300,8 +300,8 @@ TEST(LentMemory, OfARankThatFailedIsNoResult) {
   std::atomic<bool> failed{false};
   with_group(2, {}, [&](Group& group) {
     // What rank 1 gives is staged, in one chunk: it has nobody to wait for once it has taken.
-    Values in(group, 20000, /*shared=*/group.rank() == 0);
-    std::vector<float> out(40000);
+    Values in(group, 10000, /*shared=*/group.rank() == 0);
+    std::vector<float> out(20000);
     if (group.rank() == 0) {
       EXPECT_THROW(group.all_gather(in.all(), buffer(std::span(out)),
                                     Deadline::after(std::chrono::milliseconds(100))),
