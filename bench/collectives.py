@@ -53,20 +53,26 @@ class Bench:
         self.mpis = [mpi for mpi in ("openmpi", "mpich") if found[mpi]["cpu"]["all_reduce"] == "yes"]
 
     def distance(self):
-        """Whether the cores are near; None when there is one."""
+        """How far apart the cores are, as shoal comm bench says it."""
         file = self.folder / "probe.json"
         run([SHOAL, "comm", "bench", "--to", 4, "--repetitions", 1, "--json", file])
         ping = json.loads(file.read_text())["machine_after"]["ping_seconds"]
-        return None if ping is None else "near" if ping < 125e-9 else "far"
+        return "one core" if ping is None else "near" if ping < 100e-9 else "far" if ping > 150e-9 else "between"
 
-    def shoal(self, operation, buffers, against=()):
-        """{contender: {bytes: seconds}}"""
+    def shoal(self, operation, buffers, distance, against=()):
+        """{contender: {bytes: seconds}}; None when beside MPIs the cores were never at that distance."""
         file = self.folder / "shoal.json"
         run([SHOAL, "comm", "bench", "-n", self.options.n, "--operation", operation, "--buffers",
              buffers, "--from", self.options.first, "--to", self.options.last, "--repetitions", 1,
              "--json", file, *(["--against", ",".join(against)] if against else [])])
         figures = json.loads(file.read_text())
-        found = {buffers: figures["sizes"]} | figures.get("against", {})
+        if against:  # which measures again until the cores are near
+            found = next((each["contenders"] for each in figures["apart"] if each["distance"] == distance), None)
+            if found is None:
+                return None
+            found[buffers] = found.pop("shoal")
+        else:
+            found = {buffers: figures["sizes"]}
         return {name: dict(zip(self.sizes(operation), [row["median_seconds"] for row in table], strict=True))
                 for name, table in found.items()}
 
@@ -84,19 +90,22 @@ class Bench:
         return rows(run([PYTHON, ROOT / "bench/peers/torch_collectives.py", backend, operation,
                          self.options.n, self.options.first, self.options.last]))
 
-    def contenders(self, operation):
-        """{contender: {bytes: seconds}}"""
-        return (self.shoal(operation, "shared") | self.shoal(operation, "ordinary", self.mpis)
+    def contenders(self, operation, distance):
+        """{contender: {bytes: seconds}}; None when not all were at that distance."""
+        ordinary = self.shoal(operation, "ordinary", distance, self.mpis)
+        if ordinary is None:
+            return None
+        return (self.shoal(operation, "shared", distance) | ordinary
                 | {"plugin": self.torch(operation, "shoal"), "gloo": self.torch(operation, "gloo")})
 
     def measure(self, operation):
-        """{"near" or "far": {contender: {bytes: [seconds of each repetition]}}}"""
+        """{distance: {contender: {bytes: [seconds of each repetition]}}}"""
         classes, done, tries = {}, 0, 4 * self.options.repetitions
         while done < self.options.repetitions and tries > 0:
             tries -= 1
             before = self.distance()
-            found = self.contenders(operation)
-            if self.distance() != before:
+            found = self.contenders(operation, before)
+            if found is None or self.distance() != before:
                 continue  # the cores moved apart or together meanwhile
             figures = classes.setdefault(before, {name: {} for name in found})
             for name, times in found.items():
@@ -125,7 +134,7 @@ def show(operation, distance, figures):
     ratios = [("gloo", "shared"), ("gloo", "plugin")]
     ratios += [(mpi, own) for mpi in ("openmpi", "mpich") if mpi in figures for own in ("shared", "ordinary")]
     repetitions = len(next(iter(figures["gloo"].values())))
-    print(f"\n{operation}, {distance or 'one core'}, {repetitions} repetitions")
+    print(f"\n{operation}, {distance}, {repetitions} repetitions")
     print(f"{'size':>9}" + "".join(f"{name:>28}" for name in names)
           + "".join(f"{f'{peer}/{own}':>18}" for peer, own in ratios))
     for size in sorted(figures["shared"]):
