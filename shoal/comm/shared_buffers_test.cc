@@ -294,29 +294,42 @@ INSTANTIATE_TEST_SUITE_P(Worlds, SharedBuffers,
                                               std::get<1>(info.param));
                          });
 
-// Its memory may hold anything by then.
-TEST(LentMemory, OfARankThatFailedIsNoResult) {
+// Its memory may hold anything by then. Rank 1 comes when rank 0 has given up, and has nobody to
+// wait for once it has taken.
+void expect_no_result_of_a_failed_rank(const std::string& operation, std::size_t elements,
+                                       const std::function<void(Group&, Buffer, Deadline)>& call) {
   const Watchdog watchdog("a rank that lends memory and fails");
   std::atomic<bool> failed{false};
   with_group(2, {}, [&](Group& group) {
-    // What rank 1 gives is staged, in one chunk: it has nobody to wait for once it has taken.
-    Values in(group, 10000, /*shared=*/group.rank() == 0);
-    std::vector<float> out(20000);
+    Values values(group, elements, /*shared=*/group.rank() == 0);
     if (group.rank() == 0) {
-      EXPECT_THROW(group.all_gather(in.all(), buffer(std::span(out)),
-                                    Deadline::after(std::chrono::milliseconds(100))),
+      EXPECT_THROW(call(group, values.all(), Deadline::after(std::chrono::milliseconds(100))),
                    TimedOut);
       failed = true;
       return;
     }
     while (!failed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     try {
-      group.all_gather(in.all(), buffer(std::span(out)), soon());
-      ADD_FAILURE() << "gathered from a rank that had failed";
+      call(group, values.all(), soon());
+      ADD_FAILURE() << "took from a rank that had failed";
     } catch (const PeerLost& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr("rank 0"));
-      EXPECT_THAT(error.what(), testing::HasSubstr("all_gather"));
+      EXPECT_THAT(error.what(), testing::HasSubstr(operation));
     }
+  });
+}
+
+// What rank 1 gives is staged, in one chunk.
+TEST(LentMemory, OfARankThatFailedIsNoResult) {
+  expect_no_result_of_a_failed_rank("all_gather", 10000, [](Group& group, Buffer in, Deadline by) {
+    std::vector<float> out(2 * in.elements);
+    group.all_gather(in, buffer(std::span(out)), by);
+  });
+}
+
+TEST(LentMemory, OfARootThatFailedIsNoResult) {
+  expect_no_result_of_a_failed_rank("broadcast", 10000, [](Group& group, Buffer data, Deadline by) {
+    group.broadcast(data, 0, by);
   });
 }
 
