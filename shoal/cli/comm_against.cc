@@ -77,17 +77,15 @@ class Peer {
   std::vector<std::string> program_;
 };
 
-// `any`: of all runs, also those while the cores moved.
-enum class Distance : std::uint8_t { one_core, near, between, far, any };
-constexpr std::string_view kDistances[] = {"one core", "near", "between", "far",
-                                           "cores that moved"};
+// How far apart the cores were during a run, from the nearest on.
+constexpr std::string_view kOneCore = "one core";
+constexpr std::string_view kDistances[] = {kOneCore, "near", "between", "far"};
+// Of all runs, also those in between.
+constexpr std::string_view kMoved = "cores that moved";
 
-Distance distance_now() {
+std::string_view distance_now() {
   const std::optional<double> ping = probe_ping();
-  if (!ping) return Distance::one_core;
-  const auto* const found =
-      std::find(std::begin(kDistances), std::end(kDistances), distance_of(*ping));
-  return static_cast<Distance>(found - std::begin(kDistances));
+  return ping ? distance_of(*ping) : kOneCore;
 }
 
 // Of one contender, in one round after another.
@@ -97,24 +95,24 @@ class Rounds {
   template <typename Run>
   void add_round(std::size_t ways, const Run& run) {
     constexpr int kTries = 4;
-    std::map<Distance, std::vector<Seconds>> found;
+    std::map<std::string_view, std::vector<Seconds>> found;
     for (std::size_t way = 0; way < ways; ++way) {
       for (int attempt = 0; attempt < kTries; ++attempt) {
-        const Distance before = distance_now();
+        const std::string_view before = distance_now();
         const Seconds seconds = run(way);
-        found[Distance::any].push_back(seconds);
+        found[kMoved].push_back(seconds);
         if (distance_now() != before) continue;
         found[before].push_back(seconds);
-        if (before == Distance::one_core || before == Distance::near) break;
+        if (before == kOneCore || before == "near") break;
       }
     }
     for (const auto& [distance, runs] : found) add(distance, runs);
   }
-  int rounds(Distance distance) const {
+  int rounds(std::string_view distance) const {
     const auto found = times_.find(distance);
     return found == times_.end() ? 0 : static_cast<int>(found->second.begin()->second.size());
   }
-  std::vector<Measured> summary(Distance distance) const {
+  std::vector<Measured> summary(std::string_view distance) const {
     std::vector<Measured> sizes;
     for (const auto& [bytes, times] : times_.at(distance)) {
       sizes.push_back(summary_of(bytes, times, 1));
@@ -124,7 +122,7 @@ class Rounds {
 
  private:
   // The fastest counts.
-  void add(Distance distance, const std::vector<Seconds>& runs) {
+  void add(std::string_view distance, const std::vector<Seconds>& runs) {
     Seconds best = runs.front();
     for (const Seconds& run : runs) {
       for (const auto& [bytes, seconds] : run) best[bytes] = std::min(best[bytes], seconds);
@@ -132,7 +130,7 @@ class Rounds {
     for (const auto& [bytes, seconds] : best) times_[distance][bytes].push_back(seconds);
   }
 
-  std::map<Distance, std::map<std::int64_t, std::vector<double>>> times_;
+  std::map<std::string_view, std::map<std::int64_t, std::vector<double>>> times_;
 };
 
 Seconds seconds_of_shoal(MeasureOptions options) {
@@ -180,21 +178,19 @@ std::vector<Comparison> measure_against(const MeasureOptions& options,
   std::vector<std::string> names{"shoal"};
   for (const Mpi mpi : mpis) names.emplace_back(name_of(mpi));
   std::vector<Comparison> comparisons;
-  for (const Distance distance :
-       {Distance::one_core, Distance::near, Distance::between, Distance::far, Distance::any}) {
-    if (distance == Distance::any && !comparisons.empty()) break;
+  const auto compare = [&](std::string_view distance) {
     Comparison comparison;
-    comparison.distance = kDistances[static_cast<std::size_t>(distance)];
+    comparison.distance = distance;
     comparison.rounds = options.repetitions;
-    for (const Rounds& each : rounds) {
-      comparison.rounds = std::min(comparison.rounds, each.rounds(distance));
-    }
-    if (comparison.rounds == 0) continue;
     for (std::size_t i = 0; i < rounds.size(); ++i) {
+      comparison.rounds = std::min(comparison.rounds, rounds[i].rounds(distance));
+      if (comparison.rounds == 0) return;
       comparison.contenders.push_back({names[i], rounds[i].summary(distance)});
     }
     comparisons.push_back(std::move(comparison));
-  }
+  };
+  for (const std::string_view distance : kDistances) compare(distance);
+  if (comparisons.empty()) compare(kMoved);
   return comparisons;
 }
 

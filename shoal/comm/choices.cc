@@ -185,6 +185,14 @@ AlgorithmPolicy::AlgorithmPolicy(const ChoiceTable& table, Engine engine, int ra
   }
 }
 
+bool AlgorithmPolicy::uses(Algorithm algorithm) const {
+  if (otherwise_ == algorithm) return true;
+  return std::any_of(steps_.begin(), steps_.end(), [&](const std::vector<Step>& steps) {
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const Step& step) { return step.algorithm == algorithm; });
+  });
+}
+
 std::string AlgorithmPolicy::text() const {
   std::string text{name_of(otherwise_)};
   for (const Operation operation : kChosenOperations) {

@@ -78,6 +78,8 @@ class AlgorithmPolicy {
     return chosen;
   }
   Algorithm otherwise() const { return otherwise_; }
+  // Whether it is the choice for anything.
+  bool uses(Algorithm algorithm) const;
   // Equal exactly when policies are.
   std::string text() const;
 

@@ -77,17 +77,11 @@ void FormsRegion::hand_out(Deadline deadline) {
   }
 }
 
-void FormsRegion::take(Deadline deadline) {
-  const std::string offered = forming_.store->get(key(), deadline);
-  const std::size_t space = offered.find(' ');
-  check(space != std::string::npos && offered.size() == space + 1 + token_.size(),
-        "the lowest rank offers a door and a token");
-  std::memcpy(token_.data(), offered.data() + space + 1, token_.size());
-  const std::string name = offered.substr(0, space);
+Socket FormsRegion::reach(const std::string& door, Deadline deadline) const {
   // A process that is killed closes its door before it counts as dead.
   const Deadline dying = Deadline::after(milliseconds(500));
-  Socket door = connect_local(name);
-  while (!door) {
+  for (;;) {
+    if (Socket connection = connect_local(door)) return connection;
     look_around(deadline);
     if (dying.passed()) {
       throw InvalidInput(
@@ -96,8 +90,16 @@ void FormsRegion::take(Deadline deadline) {
                       places_.front(), forming_.name));
     }
     std::this_thread::sleep_for(milliseconds(5));
-    door = connect_local(name);
   }
+}
+
+void FormsRegion::take(Deadline deadline) {
+  const std::string offered = forming_.store->get(key(), deadline);
+  const std::size_t space = offered.find(' ');
+  check(space != std::string::npos && offered.size() == space + 1 + token_.size(),
+        "the lowest rank offers a door and a token");
+  std::memcpy(token_.data(), offered.data() + space + 1, token_.size());
+  const Socket door = reach(offered.substr(0, space), deadline);
   for (;;) {
     Socket file = take_file(door, Deadline::after(std::min(deadline.left(), milliseconds(100))));
     if (file) {

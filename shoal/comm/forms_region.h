@@ -29,6 +29,8 @@ class FormsRegion {
   std::string key() const;  // in the store
   void look_around(Deadline deadline) const;
   void hand_out(Deadline deadline);
+  // Through the door of the lowest rank.
+  Socket reach(const std::string& door, Deadline deadline) const;
   void take(Deadline deadline);
 
   const Forming& forming_;

@@ -16,6 +16,7 @@ constexpr bool outgrows_caches(std::size_t bytes) { return bytes >= (std::size_t
 // (192 MiB in a virtual machine that was given two of many cores). Ordered before later stores.
 void copy_past_caches(std::byte* to, const std::byte* from, std::size_t bytes);
 
+// `past_caches`: as outgrows_caches() said of the whole call.
 inline void copy_out(std::byte* to, const std::byte* from, std::size_t bytes, bool past_caches) {
   if (past_caches) return copy_past_caches(to, from, bytes);
   std::memcpy(to, from, bytes);

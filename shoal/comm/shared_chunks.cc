@@ -150,8 +150,8 @@ void SharedGroup::all_gather(ConstBuffer in, Buffer out, Deadline deadline) {
   };
   if (bytes > RegionShape::kSmallBytes && size_ > 1) {
     const std::vector<ConstBuffer> given(static_cast<std::size_t>(size_), in);
-    std::vector<Buffer> taken;
-    for (int rank = 0; rank < size_; ++rank) taken.push_back(piece(rank));
+    std::vector<Buffer> taken(given.size(), out);
+    for (int rank = 0; rank < size_; ++rank) taken[rank] = piece(rank);
     return hand_over(round, given, taken);
   }
   std::byte* const own = piece(spec_.rank).data;

@@ -152,11 +152,10 @@ class SharedGroup::Cut {
 };
 
 // How one rank gives: `small` beside the table of sizes, `staged` in chunks of which each taker has
-// a stretch, `in_arena` where it lies. `once`: one piece for all.
+// a stretch, `in_arena` where it lies.
 struct SharedGroup::Giving {
   enum class Way : std::uint8_t { small, staged, in_arena };
   Way way = Way::small;
-  bool once = false;
   std::size_t bytes = 0;    // of all pieces that differ
   std::size_t stretch = 0;  // bytes, of each taker's piece in a chunk
   std::size_t chunks = 0;
@@ -166,9 +165,6 @@ struct SharedGroup::Giving {
   const std::byte* data = nullptr;  // small
   ArenaPlace place = 0;
 
-  static bool is_once(const Call& call) {
-    return call.operation == Operation::all_gather || call.operation == Operation::all_gather_lists;
-  }
   std::size_t bytes_beside(int size) const {  // the table
     if (way == Way::small) return bytes;
     return way == Way::in_arena ? static_cast<std::size_t>(size) * sizeof place : 0;

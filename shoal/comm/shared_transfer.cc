@@ -30,6 +30,11 @@ T loaded(const std::byte* from) {
   return value;
 }
 
+// One piece for all takers.
+bool gives_one_piece(const Call& call) {
+  return call.operation == Operation::all_gather || call.operation == Operation::all_gather_lists;
+}
+
 std::size_t chunks_of(std::size_t bytes, std::size_t stretch) {
   return (bytes + stretch - 1) / stretch;
 }
@@ -81,7 +86,7 @@ class Table {
 
 SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const ConstBuffer> in) {
   Giving own;
-  own.once = Giving::is_once(call);
+  const bool one_piece = gives_one_piece(call);
   std::size_t bytes = 0, longest = 0, takers = 0;
   bool in_arena = true;
   for (int rank = 0; rank < size_; ++rank) {
@@ -92,7 +97,7 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
     in_arena &= arena_->place_of(in[rank].data, in[rank].bytes()) != 0;
   }
   bytes_sent_.fetch_add(bytes, std::memory_order_relaxed);
-  own.bytes = own.once ? longest : bytes;
+  own.bytes = one_piece ? longest : bytes;
   if (Table(size_, /*narrow=*/true).fits(own.bytes)) return own;
   if (in_arena && Table(size_, /*narrow=*/false).fits(static_cast<std::size_t>(size_) * kWord)) {
     own.way = Giving::Way::in_arena;
@@ -103,7 +108,7 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
   constexpr std::size_t kInCache = std::size_t{128} << 10;
   const std::size_t chunk = spec_.patience.spins() ? std::min(Cut::chunk_bytes(own.bytes), kInCache)
                                                    : RegionShape::kChunkBytes;
-  own.stretch = own.once ? chunk : chunk / takers / 64 * 64;
+  own.stretch = one_piece ? chunk : chunk / takers / 64 * 64;
   own.chunks = chunks_of(longest, own.stretch);
   return own;
 }
@@ -124,7 +129,7 @@ void SharedGroup::show_giving(const Round& round, const Giving& own,
       store(data + rank * kWord, arena_->place_of(in[rank].data, in[rank].bytes()));
     } else {
       std::memcpy(data, in[rank].data, in[rank].bytes());
-      if (!own.once) data += in[rank].bytes();
+      if (!gives_one_piece(round.call)) data += in[rank].bytes();
     }
   }
 }
@@ -133,7 +138,6 @@ void SharedGroup::show_giving(const Round& round, const Giving& own,
 SharedGroup::Giving SharedGroup::giving_of(int giver, const Call& call) {
   std::byte* const line = region().line(giver, steps_).payload;
   Giving theirs = Giving::unpacked(loaded<std::uint64_t>(line));
-  theirs.once = Giving::is_once(call);
   Table table(size_, theirs.way == Giving::Way::small);
   table.lies_at(line, small_slot(giver));
   const bool staged = theirs.way == Giving::Way::staged;
@@ -142,7 +146,7 @@ SharedGroup::Giving SharedGroup::giving_of(int giver, const Call& call) {
     const std::size_t bytes = table.at(taker) * element;
     if (taker == giver || bytes == 0) continue;
     if (staged) theirs.chunks = std::max(theirs.chunks, chunks_of(bytes, theirs.stretch));
-    if (theirs.once) {
+    if (gives_one_piece(call)) {
       theirs.bytes = bytes;
       continue;
     }
@@ -200,7 +204,7 @@ void SharedGroup::hand_over(const Round& round, std::span<const ConstBuffer> in,
 // Else every rank begins with its own, so that not all read the same memory at once.
 void SharedGroup::take_what_is_there(const Round& round, std::span<const ConstBuffer> in,
                                      std::span<const Buffer> out, bool past_caches) {
-  const int first = givings_[spec_.rank].once ? 0 : spec_.rank;
+  const int first = gives_one_piece(round.call) ? 0 : spec_.rank;
   for (int step = 0; step < size_; ++step) {
     const int giver = (first + step) % size_;
     const Giving& theirs = givings_[giver];
@@ -256,7 +260,7 @@ void SharedGroup::stage_pieces(const Round& round, const Giving& own,
     if (begin < in[taker].bytes()) {
       std::memcpy(to, in[taker].data + begin, std::min(own.stretch, in[taker].bytes() - begin));
     }
-    if (own.once) return;
+    if (gives_one_piece(round.call)) return;
     to += own.stretch;
   }
 }

@@ -157,8 +157,9 @@ bool StoreWorld::has_two_networks(Engine engine) const {
 std::string StoreWorld::order_of_sums(const std::vector<int>& ranks) const {
   const Engine engine = engine_for(ranks);
   const NetworkLayout layout = layout_of(ranks);
-  std::string words = algorithms_for(ranks, engine).text();
-  if (words.find(name_of(Algorithm::hierarchical)) != std::string::npos) {
+  const AlgorithmPolicy algorithms = algorithms_for(ranks, engine);
+  std::string words = algorithms.text();
+  if (algorithms.uses(Algorithm::hierarchical)) {
     words += fmt::format(" on the hosts of ranks {}", fmt::join(layout.hosts, ", "));
   }
   if (layout.links) words += " over\n" + layout.links->text();
