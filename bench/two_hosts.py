@@ -6,6 +6,7 @@ usage: bench/two_hosts.py [--mbit 1000] [--repetitions 5] [--to 67108864] [--jso
 
 The link's goodput is what plain TCP streams carry both ways at once. Beside it, in each repetition:
   1 x 2  one worker on each host over tcp; the bound is 2 (n-1)/n S over the goodput
+  plain  plain TCP streams that carry as many bytes, from 1 MiB
   2 x 2  two workers on each host: a flat ring over tcp, and hierarchical
 """
 import argparse
@@ -24,7 +25,7 @@ HOSTS = ("shoal-a", "shoal-b")
 ADDRESSES = ("10.231.7.1", "10.231.7.2")
 STREAM = """
 import socket, sys, threading, time
-address, serves, count = sys.argv[1], sys.argv[2] == "serve", int(sys.argv[3])
+address, serves, sizes = sys.argv[1], sys.argv[2] == "serve", [int(size) for size in sys.argv[3:]]
 if serves:
     with socket.create_server((address, 29811)) as door:
         peer, _ = door.accept()
@@ -35,20 +36,22 @@ else:
             break
         except ConnectionRefusedError:
             time.sleep(0.05)
-block = bytes(1 << 20)
-peer.sendall(b"!")
-peer.recv(1)
-def give():
-    for _ in range(count):
-        peer.sendall(block)
-giver = threading.Thread(target=give)
-start = time.monotonic()
-giver.start()
-left = count << 20
-while left:
-    left -= len(peer.recv(1 << 20))
-print((count << 20) / (time.monotonic() - start))
-giver.join()
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+block, room = bytes(1 << 17), bytearray(1 << 17)
+def give(left):
+    while left:
+        left -= peer.send(memoryview(block)[:left])
+for size in sizes:
+    peer.sendall(b"!")
+    peer.recv(1)
+    giver = threading.Thread(target=give, args=(size,))
+    start = time.monotonic()
+    giver.start()
+    left = size
+    while left:
+        left -= peer.recv_into(room, min(left, len(room)))
+    giver.join()
+    print(time.monotonic() - start)
 """
 
 
@@ -84,12 +87,25 @@ class Link:
             run("ip", "netns", "del", host, fails=True)
 
 
-def goodput():
-    """Bytes per second each way, of the slower."""
-    ends = [subprocess.Popen(inside(host, sys.executable, "-c", STREAM, ADDRESSES[0], role, 128),
+def plain_seconds(*sizes):
+    """What plain TCP streams take to carry each size both ways at once, of the slower end."""
+    ends = [subprocess.Popen(inside(host, sys.executable, "-c", STREAM, ADDRESSES[0], role, *sizes),
                              stdout=subprocess.PIPE, text=True)
             for host, role in enumerate(("serve", "visit"))]
-    return min(float(end.communicate(timeout=120)[0]) for end in ends)
+    said = [end.communicate(timeout=120)[0].split() for end in ends]
+    return [max(float(seconds) for seconds in pair) for pair in zip(*said, strict=True)]
+
+
+def goodput():
+    """Bytes per second each way."""
+    return (128 << 20) / plain_seconds(128 << 20)[0]
+
+
+def plain(sizes, calls=5):
+    """{bytes: median seconds}, on a connection that is warm: the bound as TCP reaches it."""
+    seconds = plain_seconds(*(size for size in sizes for _ in range(calls)))
+    return {size: statistics.median(seconds[i * calls:(i + 1) * calls])
+            for i, size in enumerate(sizes)}
 
 
 def bench(folder, workers, *words):
@@ -111,6 +127,12 @@ def bench(folder, workers, *words):
     return {one["bytes"]: one["median_seconds"] for one in figures["sizes"]}, figures["engine"]
 
 
+def spread(over, under):
+    """The median of the ratios, and the smallest and largest."""
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mbit", type=int, default=1000)
@@ -130,18 +152,24 @@ def main():
                     sys.exit(f"{name} runs over {engine}")
                 for size, seconds in found.items():
                     times.setdefault(name, {}).setdefault(size, []).append(seconds)
+            for size, seconds in plain([s for s in times["tcp"] if s >= 1 << 20]).items():
+                times.setdefault("plain", {}).setdefault(size, []).append(seconds)
     rate = statistics.median(rates)
     print(f"{time.strftime('%Y-%m-%d')}: link shaped to {options.mbit} Mbit/s, goodput both ways "
           f"{rate / 1e6:.2f} MB/s each ({min(rates) / 1e6:.2f} to {max(rates) / 1e6:.2f})")
-    print(f"{'bytes':>10} {'1 x 2: ms':>10} {'bound':>6} {'of bound':>9}   {'2 x 2 ring: ms':>14} "
-          f"{'hierarchical':>12} {'ratio':>6}")
-    for size in times["tcp"]:
-        alone, ring, levels = (statistics.median(times[name][size])
-                               for name in ("tcp", "ring", "hierarchical"))
-        ratios = [b / a for a, b in zip(times["ring"][size], times["hierarchical"][size])]
+    print(f"{'bytes':>10} {'1 x 2: ms':>10} {'bound':>7} {'of bound':>22}   {'plain: ms':>9} {'of plain':>22}   "
+          f"{'2 x 2 ring: ms':>14} {'hierarchical':>12} {'ratio':>22}")
+    for size, seconds in times["tcp"].items():
         bound = size / rate  # 2 (n-1)/n S of two workers
-        print(f"{size:>10} {alone * 1e3:>10.3f} {bound * 1e3:>6.2f} {alone / bound:>9.3f}   {ring * 1e3:>14.3f} "
-              f"{levels * 1e3:>12.3f} {statistics.median(ratios):>6.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        plain_ms, of_plain = "", ""
+        if size in times["plain"]:
+            plain_ms = f"{statistics.median(times['plain'][size]) * 1e3:.3f}"
+            of_plain = spread(seconds, times["plain"][size])
+        alone, ring, levels = (statistics.median(times[name][size]) * 1e3
+                               for name in ("tcp", "ring", "hierarchical"))
+        print(f"{size:>10} {alone:>10.3f} {bound * 1e3:>7.2f} {spread(seconds, [bound] * len(seconds)):>22}   "
+              f"{plain_ms:>9} {of_plain:>22}   {ring:>14.3f} {levels:>12.3f} "
+              f"{spread(times['hierarchical'][size], times['ring'][size]):>22}")
     if options.json:
         options.json.write_text(json.dumps({"goodput": rates, "seconds": times}, indent=1) + "\n")
 
