@@ -1,5 +1,6 @@
 // Times collectives of an MPI as `shoal comm bench` times shoal's: every rank writes its buffer
-// anew before each call, all meet, and what counts is the slowest rank of each call.
+// anew before each call, all meet before and after it, and what counts is the slowest rank of each
+// call.
 //
 // usage: mpirun -n N shoal_mpi_peer_... OPERATION BYTES...
 // For each size, in multiples of 4 N bytes, a line: bytes, median of the calls in seconds.
@@ -62,7 +63,10 @@ double one_call(const std::string& operation, const Buffers& buffers, long eleme
     std::fprintf(stderr, "%s is not measured\n", operation.c_str());
     MPI_Abort(MPI_COMM_WORLD, 2);
   }
-  return MPI_Wtime() - start;
+  const double seconds = MPI_Wtime() - start;
+  // Where ranks share cores, who is through must not write while the others' clocks run.
+  MPI_Barrier(MPI_COMM_WORLD);
+  return seconds;
 }
 
 void measure(const std::string& operation, const Buffers& buffers, long bytes) {

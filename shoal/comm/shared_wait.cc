@@ -27,7 +27,8 @@ void SharedWait::slowly(Flag& flag, std::uint32_t count, int peer, const Doing& 
   const auto start = Deadline::Clock::now();
   const auto spun = start + spec_.patience.spin;
   const auto yielded = spun + spec_.patience.yield;
-  for (int poll = 0; poll < 20; ++poll) {
+  // Who shares its core gives it away at once: polling delays whom it waits for.
+  for (int poll = 0; poll < 20 && spec_.patience.spins(); ++poll) {
     pause_core();
     if (flag.reached(count)) return;
   }

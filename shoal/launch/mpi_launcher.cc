@@ -8,7 +8,6 @@
 #include <array>
 #include <optional>
 
-#include "shoal/core/cores.h"
 #include "shoal/core/error.h"
 #include "shoal/launch/child_process.h"
 #include "shoal/launch/environment.h"
@@ -90,13 +89,13 @@ MpiLauncher find_mpi_launcher(Mpi which) {
 }
 
 std::string run_under_mpi(const MpiLauncher& launcher, const MpiRun& run, Deadline deadline) {
-  const bool crowded = run.ranks > static_cast<int>(allowed_cores().size());
-  std::vector<std::string> argv = {launcher.path, "-n", fmt::to_string(run.ranks), "-bind-to",
-                                   crowded ? "none" : "core"};
-  if (launcher.which == Mpi::open_mpi) {
-    argv[3] = "--bind-to";
-    argv.emplace_back("--oversubscribe");
-  }
+  std::vector<std::string> argv = {launcher.path, "-n", fmt::to_string(run.ranks)};
+  const std::vector<std::string> bound =
+      launcher.which == Mpi::open_mpi
+          ? std::vector<std::string>{"--oversubscribe", "--map-by", "core", "--bind-to",
+                                     "core:overload-allowed"}
+          : std::vector<std::string>{"-bind-to", "core"};
+  argv.insert(argv.end(), bound.begin(), bound.end());
   argv.insert(argv.end(), run.options.begin(), run.options.end());
   argv.insert(argv.end(), run.program.begin(), run.program.end());
   const Output output = output_of(argv, variables_with(run.variables), deadline);

@@ -25,7 +25,7 @@ struct MpiRun {
   std::vector<std::string> program = {};    // with its words
 };
 
-// What the program wrote to standard output. Ranks have a core each where there are enough.
+// What the program wrote to standard output. Each rank is bound to a core, in turn.
 // Blocks until it has ended. Throws Error with what it wrote last when it failed, TimedOut (and it
 // is killed) at the deadline.
 std::string run_under_mpi(const MpiLauncher& launcher, const MpiRun& run, Deadline deadline);
