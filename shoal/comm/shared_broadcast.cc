@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
+#include "shoal/core/large_copy.h"
 
 namespace shoal {
 namespace {

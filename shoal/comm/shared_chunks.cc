@@ -5,8 +5,8 @@
 // others' staging memory.
 #include <cstring>
 
-#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
+#include "shoal/core/large_copy.h"
 
 namespace shoal {
 

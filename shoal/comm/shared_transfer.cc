@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "shoal/comm/large_copy.h"
 #include "shoal/comm/shared_round.h"
 #include "shoal/core/check.h"
+#include "shoal/core/large_copy.h"
 
 namespace shoal {
 namespace {

@@ -1,4 +1,4 @@
-#include "shoal/comm/large_copy.h"
+#include "shoal/core/large_copy.h"
 
 #include <gtest/gtest.h>
 
