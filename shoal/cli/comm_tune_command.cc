@@ -44,15 +44,18 @@ std::vector<TuneOptions> options_of(const CommTuneArguments& arguments) {
                   arguments.operation));
 }
 
+std::string title_of(const TuneOptions& options) {
+  return fmt::format("{} of {} ranks over {}{}", name_of(options.operation), options.ranks,
+                     name_of(options.engine),
+                     options.engine == Engine::hierarchical
+                         ? fmt::format(", {} a host", options.ranks_per_host)
+                         : "");
+}
+
 void print_timings(const TuneOptions& options, const Timings& timings,
                    const std::vector<Choice>& choices) {
   const std::vector<Algorithm> algorithms = tuned_algorithms(options.engine, options.operation);
-  std::cout << fmt::format("{} of {} ranks over {}{}\n{:>9}", name_of(options.operation),
-                           options.ranks, name_of(options.engine),
-                           options.engine == Engine::hierarchical
-                               ? fmt::format(", {} a host", options.ranks_per_host)
-                               : "",
-                           "size");
+  std::cout << fmt::format("{}\n{:>9}", title_of(options), "size");
   for (const Algorithm algorithm : algorithms)
     std::cout << fmt::format("  {:>18}", name_of(algorithm));
   std::cout << "  chosen\n";
@@ -82,7 +85,10 @@ int comm_tune_command(const CommTuneArguments& arguments) {
     const MachineProbe probe = probe_machine();
     std::cout << text_of(probe);
     for (const TuneOptions& options : all) {
-      const Timings timings = time_algorithms(options, [](Algorithm, int) {});
+      const Timings timings = time_algorithms(options, [&](Algorithm algorithm, int round) {
+        std::cerr << fmt::format("{}: round {} of {}, {}\n", title_of(options), round + 1,
+                                 options.rounds, name_of(algorithm));
+      });
       const auto choices = choices_of(options, timings, usual_algorithm(options.engine));
       print_timings(options, timings, choices);
       table = table.with(ChoiceTable(choices));
