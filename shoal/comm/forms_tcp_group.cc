@@ -147,7 +147,7 @@ class TcpGroupForms final : public FormsGroup {
 
   Socket connect(int peer, Traffic traffic, const Offer& theirs, Deadline deadline) const {
     const std::uint64_t who =
-        static_cast<std::uint64_t>(forming_.rank * kTraffics + static_cast<int>(traffic));
+        static_cast<std::uint64_t>(forming_.rank) * kTraffics + static_cast<std::uint64_t>(traffic);
     milliseconds pause{10};
     for (int attempts = 1;; ++attempts) {
       std::string failures;

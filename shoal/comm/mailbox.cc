@@ -123,7 +123,7 @@ std::shared_ptr<Mailbox::Post> Mailbox::take_post(int from, std::int64_t tag) {
   const auto found = std::find_if(posts_.begin(), posts_.end(),
                                   [&](const auto& post) { return post->matches(from, tag); });
   if (found == posts_.end()) return nullptr;
-  const std::shared_ptr<Post> post = *found;
+  std::shared_ptr<Post> post = std::move(*found);
   posts_.erase(found);
   return post;
 }

@@ -35,7 +35,7 @@ ScheduleCounts count(const Schedule& schedule, std::int64_t elements) {
 // Follows how many contributions are in what each rank holds of each chunk.
 RankSchedule rank_schedule(Schedule schedule, int rank) {
   const auto at = [chunks = schedule.chunks](int holder, int chunk) {
-    return static_cast<std::size_t>(holder * chunks + chunk);
+    return static_cast<std::size_t>(holder) * chunks + chunk;
   };
   std::vector<int> before(static_cast<std::size_t>(schedule.size * schedule.chunks), 1);
   std::vector<int> after = before;

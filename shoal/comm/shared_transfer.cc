@@ -109,7 +109,7 @@ SharedGroup::Giving SharedGroup::own_giving(const Call& call, std::span<const Co
   constexpr std::size_t kInCache = std::size_t{128} << 10;
   const std::size_t chunk = spec_.patience.spins() ? std::min(Cut::chunk_bytes(own.bytes), kInCache)
                                                    : RegionShape::kChunkBytes;
-  own.stretch = one_piece ? chunk : chunk / takers / 64 * 64;
+  own.stretch = one_piece ? chunk : chunk / std::max<std::size_t>(takers, 1) / 64 * 64;
   own.chunks = chunks_of(longest, own.stretch);
   return own;
 }

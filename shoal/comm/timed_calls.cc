@@ -103,8 +103,9 @@ float TimedCalls::expected(std::int64_t place) const {
   const int rank = group_.rank();
   const int ranks = group_.size();
   const auto part = static_cast<std::int64_t>(out_.size()) / ranks;
+  const int sum_of_firsts = ranks * (ranks + 1) / 2;
   const auto sum_at = [&](std::int64_t at) {
-    return static_cast<float>(ranks * (ranks + 1) / 2 + ranks * static_cast<int>(at & 7));
+    return static_cast<float>(sum_of_firsts + ranks * static_cast<int>(at & 7));
   };
   if (operation_ == Operation::broadcast) return input_at(0, place);
   if (operation_ == Operation::all_gather) {

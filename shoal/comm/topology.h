@@ -38,7 +38,7 @@ class Topology {
   std::string text() const;
 
  private:
-  std::size_t at(int from, int to) const { return static_cast<std::size_t>(from * size_ + to); }
+  std::size_t at(int from, int to) const { return static_cast<std::size_t>(from) * size_ + to; }
   int size_;
   std::vector<Link> links_;
 };

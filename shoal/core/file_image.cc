@@ -17,7 +17,7 @@ constexpr std::size_t kHugePage = 2 << 20;
 static_assert(kHugePage % kDirectAlignment == 0);
 // Small enough to be in the core's own cache still when copied, in whole rounds of a checksum's
 // three lanes of 4 KiB.
-constexpr std::size_t kBlock = 8 * 3 * 4096;
+constexpr std::size_t kBlock = std::size_t{8} * 3 * 4096;
 
 }  // namespace
 

@@ -40,8 +40,8 @@ std::int64_t integer_in(const json& value, std::int64_t low, std::int64_t high) 
 }
 
 std::int64_t integer(const json& value) {
-  using limits = std::numeric_limits<std::int64_t>;
-  return integer_in(value, limits::min(), limits::max());
+  using Limits = std::numeric_limits<std::int64_t>;
+  return integer_in(value, Limits::min(), Limits::max());
 }
 
 // JSON has no infinity: there it is the text "inf".
@@ -140,8 +140,8 @@ Option option(std::string name, int& field, std::string help) {
   return make(
       std::move(name), "integer", std::move(help),
       [&field](const json& value) {
-        using limits = std::numeric_limits<int>;
-        field = static_cast<int>(integer_in(value, limits::min(), limits::max()));
+        using Limits = std::numeric_limits<int>;
+        field = static_cast<int>(integer_in(value, Limits::min(), Limits::max()));
       },
       [&field] { return json(field); });
 }

@@ -69,7 +69,7 @@ Option option(std::string name, std::map<std::string, std::vector<std::string>>&
 Option option(std::string name, nlohmann::json& field, std::string help);
 
 template <typename Enum>
-Option choice(std::string name, Enum& field, std::vector<std::pair<std::string, Enum>> names,
+Option choice(std::string name, Enum& field, const std::vector<std::pair<std::string, Enum>>& names,
               std::string help);
 
 // Reads a TOML text into the tables. Every fault at once as InvalidInput: an unknown table or key

@@ -11,11 +11,11 @@ Option choice_by_index(std::string name, std::vector<std::string> names, std::st
 }  // namespace detail
 
 template <typename Enum>
-Option choice(std::string name, Enum& field, std::vector<std::pair<std::string, Enum>> names,
+Option choice(std::string name, Enum& field, const std::vector<std::pair<std::string, Enum>>& names,
               std::string help) {
   std::vector<std::string> words;
   std::vector<Enum> values;
-  for (auto& [word, value] : names) {
+  for (const auto& [word, value] : names) {
     words.push_back(word);
     values.push_back(value);
   }

@@ -33,7 +33,7 @@ json value_of(const std::string& text, const Option& option, std::string_view wh
 std::optional<std::string> option_above(std::string_view path, std::vector<OptionTable>& tables) {
   for (OptionTable& table : tables) {
     for (const Option& option : table.options) {
-      const std::string full = table.name.empty() ? option.name : table.name + "." + option.name;
+      std::string full = table.name.empty() ? option.name : table.name + "." + option.name;
       if (path.starts_with(full + ".")) return full;
     }
   }

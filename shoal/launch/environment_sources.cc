@@ -122,7 +122,7 @@ std::string Variables::needed_text(const std::string& name, const std::string& s
 
 int Variables::needed_number(const std::string& name, const std::string& source) const {
   needed_text(name, source);
-  return *number(name);
+  return number(name).value();
 }
 
 bool Variables::any_of(std::initializer_list<const char*> names) const {

@@ -12,7 +12,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::size_t kLongestLine = 64 * 1024;
+constexpr std::size_t kLongestLine = std::size_t{64} << 10;
 constexpr std::string_view kError = "error: ";
 
 // The ranks of "[rank 3] error: ..." or "[ranks 0, 2] error: ...", and the rest; without such a

@@ -76,7 +76,7 @@ TEST(Compile, CutsWhereTheLargestStageIsSmallest) {
 
 TEST(Compile, CutsByParametersWhenNoCostsAreKnownAndByBlocksWithoutThose) {
   auto chain = chain_facts(4);
-  chain[3].parameters[0].shape = {256, 256 * 3};
+  chain[3].parameters[0].shape = {256, 768};
   EXPECT_THAT(stage_starts(chain, plan_over({{"pipe", 2}}, 8)), ElementsAre(0, 3));
   for (BlockFacts& block : chain) block.parameters.clear();
   EXPECT_THAT(stage_starts(chain, plan_over({{"pipe", 2}}, 8)), ElementsAre(0, 2));

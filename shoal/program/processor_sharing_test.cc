@@ -17,6 +17,7 @@ std::vector<std::pair<int, double>> all_ends(ProcessorSharing& sharing) {
   return ends;
 }
 
+// NOLINTNEXTLINE(readability-identifier-naming): matchers are named as gmock names its own
 MATCHER_P2(Ends, tag, time, "") {
   return arg.first == tag && std::abs(arg.second - time) <= 1e-12 * (1 + time);
 }

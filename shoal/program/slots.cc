@@ -117,7 +117,7 @@ std::string slot_picture(const RankPrograms& programs, const std::vector<BlockFa
     const auto alike = std::find_if(rows.begin(), rows.end(),
                                     [&](const auto& other) { return other.first == row; });
     if (alike == rows.end()) {
-      rows.push_back({std::move(row), {rank}});
+      rows.emplace_back(std::move(row), std::vector<int>{rank});
     } else {
       alike->second.push_back(rank);
     }

@@ -12,8 +12,9 @@ using namespace testing_programs;
 RankPrograms pipeline_of(int stages, int micro_batches,
                          PipelineSchedule schedule = PipelineSchedule::gpipe,
                          int blocks_per_stage = 1) {
-  return train_programs(chain_facts(stages * blocks_per_stage),
-                        plan_over({{"pipe", stages}}, 4 * micro_batches, micro_batches, schedule));
+  return train_programs(
+      chain_facts(stages * blocks_per_stage),
+      plan_over({{"pipe", stages}}, std::int64_t{4} * micro_batches, micro_batches, schedule));
 }
 
 TEST(SlotPicture, GpipeOfThreeByThreeTakesFiveForwardSlots) {
