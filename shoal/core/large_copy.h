@@ -7,8 +7,9 @@
 namespace shoal {
 
 // Whether so many bytes, written by all ranks of a host in one call, will be out of the caches
-// before they are read.
-constexpr bool outgrows_caches(std::size_t bytes) { return bytes >= (std::size_t{8} << 20); }
+// before they are read. Of a last-level cache of 32 MiB: where others use it too, 8 MiB are out of
+// it already, and where nobody does, 16 MiB would nearly stay.
+constexpr bool outgrows_caches(std::size_t bytes) { return bytes >= (std::size_t{16} << 20); }
 
 // memcpy whose stores go around the caches (non-temporal), so that lines are not fetched before
 // they are overwritten: about half the time where two cores share the memory's bandwidth, and the
