@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """shoal's training steps beside PyTorch's, interleaved in one run.
 
-usage: bench/training.py [--repetitions 5] [--steps 40] [--models mynet,wide] [--json FILE]
+usage: bench/training.py [--repetitions 5] [--steps 40] [--models mynet,wide,resnet18] [--json FILE]
 
 For each model, global batch and AdamW as in bench/peers/ddp.py, five repetitions of, in turn:
   limit     two shoal workers side by side, each on half the batch, no communication: the median over
@@ -10,6 +10,8 @@ For each model, global batch and AdamW as in bench/peers/ddp.py, five repetition
   shoal 1   one worker, whole batch   eager 1 PyTorch eager, one process, one thread
   start     launch to the end of the first step, shoal train -n 2 and torchrun
   +ckpt     shoal train -n 2 with a checkpoint every 10 steps
+  bf16      shoal train -n 2 with precision = "bf16", and one worker beside PyTorch's channels last:
+            resnet18 only, in a quarter of the steps
 Every figure is the median of the repetitions' medians, with the smallest and largest beside it.
 """
 import argparse
@@ -27,8 +29,8 @@ SHOAL = os.environ.get("SHOAL", str(ROOT / "build/bin/shoal"))
 PYTHON = ROOT / ".venv/bin/python"
 TORCHRUN = ROOT / ".venv/bin/torchrun"
 PEER = str(ROOT / "bench/peers/ddp.py")
-SHAPES = {"mynet": "[1, 28, 28]", "wide": "[2048]"}
-BATCH = {"mynet": 128, "wide": 64}
+SHAPES = {"mynet": "[1, 28, 28]", "wide": "[2048]", "resnet18": "[3, 32, 32]"}
+BATCH = {"mynet": 128, "wide": 64, "resnet18": 64}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -85,8 +87,8 @@ def limit(folder, model, steps):
     return st.median(max(pair) for pair in zip(*steps_of))
 
 
-def peer(model, steps, workers):
-    start = {"START": str(time.time()), "PIN": "1"}
+def peer(model, steps, workers, **environment):
+    start = {"START": str(time.time()), "PIN": "1"} | environment
     if workers == 1:
         return json.loads(run([str(PYTHON), PEER, model, str(steps)], **start))
     return json.loads(run([str(TORCHRUN), "--nproc-per-node", str(workers), "--master-port", "29657",
@@ -114,22 +116,30 @@ def probe():
 
 def measure(model, arguments, folder):
     rows = {}
-    whole = job(model, BATCH[model], arguments.steps, folder)
+    steps = max(8, arguments.steps // 4) if model == "resnet18" else arguments.steps
+    whole = job(model, BATCH[model], steps, folder)
 
     def add(name, value):
         rows.setdefault(name, []).append(value)
 
     for _ in range(arguments.repetitions):
-        add("limit", limit(folder, model, arguments.steps))
+        add("limit", limit(folder, model, steps))
         two = shoal_report(folder, whole, 2)
         add("shoal 2", two["step_seconds"]["p50"])
         add("start shoal", two["start_seconds"])
         add("communication share", two["share"]["communication"])
-        ddp = peer(model, arguments.steps, 2)
+        ddp = peer(model, steps, 2)
         add("ddp 2", st.median(ddp["seconds"]))
         add("start ddp", ddp["first_step"])
         add("shoal 1", shoal_report(folder, whole, 1)["step_seconds"]["p50"])
-        add("eager 1", st.median(peer(model, arguments.steps, 1)["seconds"]))
+        add("eager 1", st.median(peer(model, steps, 1)["seconds"]))
+        if model == "resnet18":
+            # Both memory formats: PyTorch's default is channels first, shoal's here channels last.
+            add("eager 1 last",
+                st.median(peer(model, steps, 1, CHANNELS_LAST="1")["seconds"]))
+            add("bf16 2", shoal_report(folder, whole, 2, "--set", 'train.precision="bf16"')
+                ["step_seconds"]["p50"])
+            continue
         add("mean plain", st.mean(shoal_report(folder, whole, 2)["step_seconds"]["all"]))
         add("mean ckpt", checkpointed(folder, whole))
     return rows
@@ -146,7 +156,11 @@ def show(model, rows):
     for title, a, b in [("shoal 2 / limit", "shoal 2", "limit"), ("shoal 2 / ddp 2", "shoal 2", "ddp 2"),
                         ("shoal 1 / eager 1", "shoal 1", "eager 1"),
                         ("start shoal / start ddp", "start shoal", "start ddp"),
+                        ("shoal 1 / eager 1 last", "shoal 1", "eager 1 last"),
+                        ("bf16 2 / ddp 2", "bf16 2", "ddp 2"),
                         ("checkpoints / none", "mean ckpt", "mean plain")]:
+        if a not in rows or b not in rows:
+            continue
         pairs = [x / y for x, y in zip(rows[a], rows[b])]
         ratios[title] = {"median": st.median(pairs), "least": min(pairs), "most": max(pairs)}
         print(f"  {title:24} {st.median(pairs):.3f}   ({min(pairs):.3f} to {max(pairs):.3f})")
@@ -157,7 +171,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--models", default="mynet,wide")
+    parser.add_argument("--models", default="mynet,wide,resnet18")
     parser.add_argument("--json")
     arguments = parser.parse_args()
     results = {"date": time.strftime("%Y-%m-%d"), "probe before": probe()}

@@ -32,6 +32,26 @@ if(bench AND NOT SHOAL_TORCH_FREE)
   endforeach()
 endif()
 
+# A program for each example in C++, built and run by the tests: build/bin/examples/<name>.
+file(GLOB examples CONFIGURE_DEPENDS examples/*.cc)
+if(examples AND SHOAL_TESTS AND NOT SHOAL_TORCH_FREE)
+  foreach(source IN LISTS examples)
+    cmake_path(GET source STEM name)
+    add_executable(example_${name} ${source})
+    set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/examples)
+    target_link_libraries(example_${name} PRIVATE shoal_all)
+    shoal_use_header(example_${name} shoal_torch_header)
+    add_test(NAME example.${name} COMMAND example_${name})
+    set_tests_properties(example.${name} PROPERTIES TIMEOUT 120
+                         ENVIRONMENT "OMP_NUM_THREADS=1;MKL_NUM_THREADS=1")
+  endforeach()
+  # The same program as two processes.
+  add_test(NAME example.own_module.launched
+           COMMAND shoal_command run -n 2 -- $<TARGET_FILE:example_own_module>)
+  set_tests_properties(example.own_module.launched PROPERTIES TIMEOUT 120)
+endif()
+
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/shoal)
 install(TARGETS ${modules} shoal_all shoal_base EXPORT shoal)
 install(EXPORT shoal NAMESPACE shoal:: FILE shoal-targets.cmake DESTINATION ${package})

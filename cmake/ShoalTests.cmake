@@ -13,6 +13,7 @@ endfunction()
 
 shoal_script_test(check.layering 60 ${Python3_EXECUTABLE} ${tests}/checks/layering.py)
 shoal_script_test(check.size 60 ${Python3_EXECUTABLE} ${tests}/checks/size.py)
+shoal_script_test(check.examples 60 ${Python3_EXECUTABLE} ${tests}/checks/examples.py)
 shoal_script_test(check.format 120 ${tests}/checks/format.sh)
 shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
                   ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})

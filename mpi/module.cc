@@ -17,13 +17,13 @@ static_assert(sizeof(MPI_Request) <= sizeof(MpiRequest::word));
 
 MPI_Request request_in(const MpiRequest& request) {
   MPI_Request handle;
-  std::memcpy(&handle, &request.word, sizeof handle);
+  std::memcpy(static_cast<void*>(&handle), &request.word, sizeof(MPI_Request));
   return handle;
 }
 
 void put(MpiRequest& request, MPI_Request handle) {
   request.word = 0;
-  std::memcpy(&request.word, &handle, sizeof handle);
+  std::memcpy(&request.word, static_cast<const void*>(&handle), sizeof(MPI_Request));
 }
 
 std::string words_of(int error) {

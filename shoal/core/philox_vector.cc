@@ -19,8 +19,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 #if HWY_TARGET == HWY_SCALAR
 
 // Without vectors there is nothing to gain: the caller goes on block by block.
-std::size_t Bits(const PhiloxRange&, std::uint32_t*) { return 0; }
-std::size_t Uniform(const PhiloxRange&, float*) { return 0; }
+std::size_t bits_on_vectors(const PhiloxRange&, std::uint32_t*) { return 0; }
+std::size_t uniform_on_vectors(const PhiloxRange&, float*) { return 0; }
 
 #else
 
@@ -80,7 +80,7 @@ HWY_INLINE std::size_t for_whole_vectors(const PhiloxRange& range, const Store& 
   return done;
 }
 
-std::size_t Bits(const PhiloxRange& range, std::uint32_t* out) {
+std::size_t bits_on_vectors(const PhiloxRange& range, std::uint32_t* out) {
   const Wide wide;
   return for_whole_vectors(range, [=](std::size_t at, auto words01, auto words23) HWY_ATTR {
     hn::StoreInterleaved2(hn::BitCast(wide, words01), hn::BitCast(wide, words23), wide,
@@ -88,7 +88,7 @@ std::size_t Bits(const PhiloxRange& range, std::uint32_t* out) {
   });
 }
 
-std::size_t Uniform(const PhiloxRange& range, float* out) {
+std::size_t uniform_on_vectors(const PhiloxRange& range, float* out) {
   const Wide wide;
   const hn::RebindToFloat<Narrow> real;
   const hn::RebindToSigned<Narrow> integer;
@@ -105,7 +105,7 @@ std::size_t Uniform(const PhiloxRange& range, float* out) {
 
 #endif
 
-void BoxMuller(const std::uint32_t* bits, float* out, std::size_t pairs) {
+void box_muller_on_vectors(const std::uint32_t* bits, float* out, std::size_t pairs) {
   const hn::ScalableTag<float> real;
   const hn::RebindToUnsigned<decltype(real)> word;
   const hn::RebindToSigned<decltype(real)> integer;
@@ -140,20 +140,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace shoal::detail {
 
-HWY_EXPORT(Bits);
-HWY_EXPORT(Uniform);
-HWY_EXPORT(BoxMuller);
+HWY_EXPORT(bits_on_vectors);
+HWY_EXPORT(uniform_on_vectors);
+HWY_EXPORT(box_muller_on_vectors);
 
 std::size_t philox_bits(const PhiloxRange& range, std::uint32_t* out) {
-  return HWY_DYNAMIC_DISPATCH(Bits)(range, out);
+  return HWY_DYNAMIC_DISPATCH(bits_on_vectors)(range, out);
 }
 
 std::size_t philox_uniform(const PhiloxRange& range, float* out) {
-  return HWY_DYNAMIC_DISPATCH(Uniform)(range, out);
+  return HWY_DYNAMIC_DISPATCH(uniform_on_vectors)(range, out);
 }
 
 void box_muller(const std::uint32_t* bits, float* out, std::size_t pairs) {
-  HWY_DYNAMIC_DISPATCH(BoxMuller)(bits, out, pairs);
+  HWY_DYNAMIC_DISPATCH(box_muller_on_vectors)(bits, out, pairs);
 }
 
 }  // namespace shoal::detail

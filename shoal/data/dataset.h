@@ -14,11 +14,11 @@ namespace shoal {
 
 // What is known of every sample before one is read.
 struct DatasetFacts {
-  std::string name;                        // as in messages: "fashion-mnist, training part"
-  std::int64_t size = 0;                   // samples
-  std::vector<std::int64_t> sample_shape;  // {1, 28, 28}; channels first
-  std::int64_t classes = 0;                // 0: regression, the targets are numbers
-  std::vector<std::string> class_names;    // by label; empty when the files do not name them
+  std::string name;                           // as in messages: "fashion-mnist, training part"
+  std::int64_t size = 0;                      // samples
+  std::vector<std::int64_t> sample_shape;     // {1, 28, 28}; channels first
+  std::int64_t classes = 0;                   // 0: regression, the targets are numbers
+  std::vector<std::string> class_names = {};  // by label; empty when the files do not name them
 
   std::int64_t sample_elements() const {
     std::int64_t elements = 1;

@@ -22,7 +22,7 @@ namespace shoal {
 struct StepBatch {
   at::Tensor inputs;   // [samples, ...]
   at::Tensor targets;  // [samples] class indices, or [samples, k]
-  std::vector<std::int64_t> sample_ids;
+  std::vector<std::int64_t> sample_ids = {};
 };
 
 // Where Load gets batches from. Called by the thread that runs the executor.
@@ -49,8 +49,8 @@ struct Agreement {
 struct RunInput {
   std::int64_t step = 0;
   double rate = 0;
-  BatchSource batches;
-  Requests requests;
+  BatchSource batches = {};
+  Requests requests = {};
 };
 
 // Seconds of the thread that runs the executor, summed over runs.

@@ -22,6 +22,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -233,6 +234,74 @@ TEST_F(ExecutorTest, ABlockThatWritesItsInputIsRefusedByName) {
       });
     }
   }
+}
+
+// Sums over its batch as often as it is told.
+class SummingBlock final : public Block {
+ public:
+  explicit SummingBlock(std::shared_ptr<std::atomic<int>> sums) : sums_(std::move(sums)) {
+    weight_ = register_parameter("weight", at::ones({kFeatures}));
+  }
+  Activations forward(const Activations& input, const Context& context) override {
+    for (int i = 0; i < *sums_ && context.batch_sums != nullptr; ++i) {
+      at::Tensor values = at::full({3}, 1.0, at::kDouble);
+      context.batch_sums->sum(values);
+      total = values[0].item<double>();
+    }
+    return Activations(input.only() * weight_);
+  }
+  double total = 0;
+
+ private:
+  at::Tensor weight_;
+  std::shared_ptr<std::atomic<int>> sums_;
+};
+
+TEST(BlockSums, AreHeldToTheRecord) {
+  const auto sums = std::make_shared<std::atomic<int>>(1);
+  const Chain chain({{.name = "summing",
+                      .kind = "summing",
+                      .build = [sums] { return std::make_shared<SummingBlock>(sums); }}},
+                    LossKind::cross_entropy);
+  const auto facts = record_facts(chain,
+                                  {{.name = "x",
+                                    .sample_shape = {kFeatures},
+                                    .type = ElementType::float64,
+                                    .differentiable = false}},
+                                  {.type = at::kDouble});
+  Plan plan;
+  plan.mesh = Mesh({{"data", 3}});
+  plan.layout = Layout::standard(plan.mesh);
+  plan.batch = 8;
+  const Programs programs = compile(facts, plan);
+  const auto step_with = [&](int sums_of_a_run) {
+    std::vector<std::string> failures(3);
+    *sums = sums_of_a_run;
+    run_ranks(3, {}, [&](World& world) {
+      const int rank = world.rank();
+      RankModel model(chain, programs, rank, {.seed = 5, .type = at::kDouble, .optimizer = {}});
+      Executor executor(world, programs, model, chain, {});
+      StepBatch batch;
+      batch.inputs = at::ones({rank, kFeatures}, at::kDouble);  // none on rank 0
+      batch.targets = at::zeros({rank}, at::kLong);
+      for (int i = 0; i < rank; ++i) batch.sample_ids.push_back(i);
+      try {
+        executor.train(
+            {.step = 0, .rate = 0.1, .batches = [&](Deadline) { return batch; }, .requests = {}});
+        EXPECT_EQ(dynamic_cast<SummingBlock&>(model.block(0)).total, 3.0);
+      } catch (const InvalidInput& error) {
+        failures[static_cast<std::size_t>(rank)] = error.what();
+      }
+    });
+    return failures;
+  };
+  EXPECT_THAT(step_with(1), Each(std::string()));
+  EXPECT_THAT(step_with(0),
+              Each(HasSubstr("block summing made 0 sums over the batch, and 1 when it was "
+                             "recorded")));
+  EXPECT_THAT(step_with(2),
+              Each(HasSubstr("block summing: its sum 2 over the batch has 3 elements of float64, "
+                             "and was not made when it was recorded")));
 }
 
 TEST_F(ExecutorTest, ARankThatThrowsInAStepEndsTheOthers) {

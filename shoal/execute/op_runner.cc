@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <csignal>
+#include <numeric>
 
 #include "shoal/core/error.h"
 #include "shoal/tensor/autocast.h"
@@ -37,6 +38,25 @@ Activations detached(const Activations& outputs) {
   return plain;
 }
 
+// Whether element i of one lies where element i of the other does.
+bool lie_alike(const at::Tensor& a, const at::Tensor& b) {
+  for (std::int64_t d = 0; d < a.dim(); ++d) {
+    if (a.size(d) > 1 && a.stride(d) != b.stride(d)) return false;
+  }
+  return true;
+}
+
+// A dense tensor's elements in the order of its memory, which is the same on all ranks.
+at::Tensor in_memory_order(const at::Tensor& tensor) {
+  if (tensor.is_contiguous()) return tensor;
+  std::vector<std::int64_t> dims(static_cast<std::size_t>(tensor.dim()));
+  std::iota(dims.begin(), dims.end(), 0);
+  std::stable_sort(dims.begin(), dims.end(), [&](std::int64_t a, std::int64_t b) {
+    return tensor.stride(a) > tensor.stride(b);
+  });
+  return tensor.permute(dims);
+}
+
 class InputIsNotWritten {
  public:
   InputIsNotWritten(const Activations& input, const std::string& block)
@@ -60,7 +80,10 @@ class InputIsNotWritten {
 
 }  // namespace
 
-OpRunner::OpRunner(Parts parts) : parts_(std::move(parts)), values_(parts_.program) {
+OpRunner::OpRunner(Parts parts)
+    : parts_(std::move(parts)),
+      values_(parts_.program),
+      sums_([this] { return collective_deadline(); }) {
   for (const Op& op : parts_.program.ops) {
     for (const Use& use : op.writes) written_.insert(use.value);
     if (op.kind != OpKind::all_reduce) continue;
@@ -164,10 +187,24 @@ void OpRunner::look_at(const Activations& activations, int block) {
   }
 }
 
+BatchSums* OpRunner::start_sums(const Op& op) {
+  if (!meets_others(op)) return nullptr;
+  const BlockFacts& block = parts_.programs.blocks.at(static_cast<std::size_t>(op.block));
+  const bool forward = op.kind == OpKind::forward;
+  sums_.start(block.name, forward ? block.forward_sums : block.backward_sums,
+              parts_.group(op.group));
+  return &sums_;
+}
+
+void OpRunner::finish_sums(const Op& op) {
+  if (meets_others(op)) sums_.finish();
+}
+
 void OpRunner::forward(const Op& op) {
   const MicroBatch& micro_batch = values_.micro_batch(op.micro_batch);
   const Value output{ValueKind::activation, op.block, op.micro_batch};
-  if (micro_batch.samples() == 0) {  // kernels differ on empty input, programs do not
+  // Kernels differ on empty input, programs do not; but other ranks wait for this one's sums.
+  if (micro_batch.samples() == 0 && !meets_others(op)) {
     values_.activation(output) = empty_outputs(op.block);
     return;
   }
@@ -182,8 +219,10 @@ void OpRunner::forward(const Op& op) {
                         .seed = parts_.model.options().seed,
                         .step = input_->step,
                         .micro_batch = op.micro_batch,
-                        .sample_ids = &micro_batch.sample_ids};
+                        .sample_ids = &micro_batch.sample_ids,
+                        .batch_sums = start_sums(op)};
   Activations outputs = forward_of(op.block, leaves, context);
+  finish_sums(op);
   if (looks_for_not_finite) look_at(outputs, op.block);
   values_.activation(output) = detached(outputs);
   if (keeps_graph) {
@@ -233,7 +272,7 @@ void OpRunner::loss(const Op& op) {
 void OpRunner::backward(const Op& op) {
   const Value input_gradient{ValueKind::activation_gradient, op.block - 1, op.micro_batch};
   const bool flows_on = written_.contains(input_gradient);
-  if (values_.micro_batch(op.micro_batch).samples() == 0) {
+  if (values_.micro_batch(op.micro_batch).samples() == 0 && !meets_others(op)) {
     if (flows_on) values_.activation(input_gradient) = empty_outputs(op.block - 1);
     return;
   }
@@ -252,7 +291,9 @@ void OpRunner::backward(const Op& op) {
   {
     // Autograd keeps as .grad what a block's backward has made, without a copy.
     const SharedTensorsScope shared(shared_gradients_);
+    start_sums(op);
     torch::autograd::backward(outputs, output_gradients);
+    finish_sums(op);
   }
   if (!flows_on) return;
   Activations flowing;
@@ -287,18 +328,23 @@ void OpRunner::receive(const Op& op) {
 at::Tensor OpRunner::gradient_of(const Value& gradient) const {
   at::Tensor parameter = parts_.model.parameter(gradient);
   at::Tensor& grad = parameter.mutable_grad();
-  if (grad.defined() && grad.is_contiguous()) return grad;
+  if (grad.defined() && !grad.is_sparse() && lie_alike(grad, parameter)) return grad;
   const SharedTensorsScope shared(shared_gradients_);
-  if (grad.defined()) return grad = grad.contiguous();
-  // Not used in this step, or no samples.
-  return grad = at::zeros_like(parameter, parameter.options().requires_grad(false),
-                               at::MemoryFormat::Contiguous);
+  if (grad.defined() && grad.is_sparse()) return grad = grad.to_dense();  // of an embedding
+  const auto options = parameter.options().requires_grad(false);
+  if (grad.defined()) {
+    const at::NoGradGuard no_grad;
+    return grad = at::empty_like(parameter, options).copy_(grad);
+  }
+  return grad = at::zeros_like(parameter, options);  // not used in this step, or no samples
 }
 
 void OpRunner::all_reduce(const Op& op) {
   if (op.accumulates.at(0).value.kind == ValueKind::buffer) return average_buffers(op);
   std::vector<Buffer> parts;
-  for (const Use& use : op.accumulates) parts.push_back(buffer_of(gradient_of(use.value)));
+  for (const Use& use : op.accumulates) {
+    parts.push_back(buffer_of(in_memory_order(gradient_of(use.value))));
+  }
   parts_.group(op.group).all_reduce(parts, ReduceOp::sum, collective_deadline());
 }
 

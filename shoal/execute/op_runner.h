@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "shoal/execute/block_sums.h"
 #include "shoal/execute/executor.h"
 #include "shoal/execute/step_values.h"
 #include "shoal/tensor/shared_tensors.h"
@@ -61,6 +62,9 @@ class OpRunner {
   Activations empty_outputs(int block) const;
   void look_at(const Activations& activations, int block);
   double squared_norm_of_counted_gradients() const;
+  // Where what the block of `op` sums over the batch is added up; null where it sums nothing.
+  BatchSums* start_sums(const Op& op);
+  void finish_sums(const Op& op);
   Deadline collective_deadline() const;
   at::Tensor gradient_of(const Value& gradient) const;
   std::shared_ptr<SharedTensors> shared_gradients() const;
@@ -71,6 +75,7 @@ class OpRunner {
   std::map<Value, int> reduced_over_;  // gradient -> group index that sums it
   // Where gradients are made that a group can sum without copies; null where none can.
   std::shared_ptr<SharedTensors> shared_gradients_;
+  BlockSums sums_;
   const RunInput* input_ = nullptr;
 };
 

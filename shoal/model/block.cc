@@ -38,14 +38,17 @@ const at::Tensor& Activations::only() const {
                                  fmt::join(names_of(*this), ", ")));
 }
 
+std::vector<std::string> unnamed_dims(const torch::nn::Module& module, const std::string& tensor) {
+  for (const auto& tensors : {module.named_parameters(), module.named_buffers()}) {
+    for (const auto& item : tensors) {
+      if (item.key() == tensor) return std::vector<std::string>(item.value().dim());
+    }
+  }
+  throw InvalidInput(fmt::format("the block has no tensor '{}'", tensor));
+}
+
 std::vector<std::string> Block::dims_of(const std::string& parameter) const {
-  for (const auto& item : named_parameters()) {
-    if (item.key() == parameter) return std::vector<std::string>(item.value().dim());
-  }
-  for (const auto& item : named_buffers()) {
-    if (item.key() == parameter) return std::vector<std::string>(item.value().dim());
-  }
-  throw InvalidInput(fmt::format("the block has no tensor '{}'", parameter));
+  return unnamed_dims(*this, parameter);
 }
 
 void Block::initialise(std::uint64_t seed, const std::string& block_name) {

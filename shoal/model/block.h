@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "shoal/model/batch_sums.h"
 #include "shoal/program/op.h"
 
 namespace shoal {
@@ -38,6 +39,9 @@ struct Context {
   int micro_batch = 0;
   // Index in the data set of each sample: what stateless randomness is keyed by. Size: samples.
   const std::vector<std::int64_t>* sample_ids = nullptr;
+  // For what needs all samples of the batch; null where this rank has them all, and in evaluation.
+  // May be kept until the forward's backward is over.
+  BatchSums* batch_sums = nullptr;
 
   bool training() const { return mode != ForwardMode::evaluate; }
   bool updates_statistics() const {
@@ -68,5 +72,8 @@ class Block : public torch::nn::Module {
   // Seconds that forward and backward sleep, whatever the number of samples.
   virtual Waits waits() const { return {}; }
 };
+
+// "" for every dimension of the parameter or buffer `tensor`; InvalidInput when there is none.
+std::vector<std::string> unnamed_dims(const torch::nn::Module& module, const std::string& tensor);
 
 }  // namespace shoal

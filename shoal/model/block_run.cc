@@ -19,6 +19,22 @@
 #include "shoal/tensor/element_types.h"
 
 namespace shoal {
+
+// There is no other rank: the sum is what the block has.
+class NoteSums final : public BatchSums {
+ public:
+  void note_in(std::vector<BatchSumFacts>& list) {
+    list.clear();
+    list_ = &list;
+  }
+  void sum(at::Tensor& values) override {
+    list_->push_back({.elements = values.numel(), .type = element_type(values.scalar_type())});
+  }
+
+ private:
+  std::vector<BatchSumFacts>* list_ = nullptr;
+};
+
 namespace {
 
 using torch::autograd::PostAccumulateGradHook;
@@ -94,12 +110,15 @@ BlockRun::BlockRun(std::shared_ptr<Block> block, std::string name,
       inputs_(std::move(inputs)),
       autocast_bf16_(autocast_bf16),
       tensors_(named_tensors(name_, *block_)),
+      sums_(std::make_unique<NoteSums>()),
       completed_(std::make_shared<std::vector<int>>()) {
   for (const NamedTensor& item : tensors_) {
     if (!item.is_buffer) parameters_.push_back(item.tensor);
   }
   watch_gradients();
 }
+
+BlockRun::~BlockRun() = default;
 
 void BlockRun::watch_gradients() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -130,8 +149,11 @@ Activations BlockRun::inputs_of(std::int64_t samples) const {
   return all;
 }
 
-Context BlockRun::context_of(const std::vector<std::int64_t>& ids) const {
+// Of a forward that begins now.
+Context BlockRun::context_of(const std::vector<std::int64_t>& ids) {
   Context context;
+  sums_->note_in(forward_sums_);
+  context.batch_sums = sums_.get();
   context.sample_ids = &ids;
   return context;
 }
@@ -175,6 +197,7 @@ RunBytes BlockRun::run(std::int64_t samples) {
   const BackwardStart start(outputs);
   if (start.roots.empty()) return bytes;
   completed_->clear();
+  sums_->note_in(backward_sums_);
   const std::int64_t before_backward = account_->current();
   account_->reset_peak();
   start.run();

@@ -24,11 +24,14 @@ struct RunSeconds {
   double backward = 0;
 };
 
+class NoteSums;  // notes what it is asked to sum
+
 // Owns the block. One thread; runs under a MemoryAccountScope of its own.
 class BlockRun {
  public:
   BlockRun(std::shared_ptr<Block> block, std::string name, std::vector<ActivationFacts> inputs,
            bool autocast_bf16);
+  ~BlockRun();
 
   // Forward and backward on `samples` samples, into gradients that exist already, as in a step.
   RunBytes run(std::int64_t samples);
@@ -36,6 +39,9 @@ class BlockRun {
   RunSeconds time(std::int64_t samples);
 
   const Block& block() const { return *block_; }
+  // What the last run summed over the batch.
+  const std::vector<BatchSumFacts>& forward_sums() const { return forward_sums_; }
+  const std::vector<BatchSumFacts>& backward_sums() const { return backward_sums_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
   const std::vector<ActivationFacts>& outputs() const { return outputs_; }
   // Indices into the parameters among tensors(), as the last run completed their gradients; those
@@ -44,7 +50,7 @@ class BlockRun {
 
  private:
   Activations inputs_of(std::int64_t samples) const;
-  Context context_of(const std::vector<std::int64_t>& ids) const;
+  Context context_of(const std::vector<std::int64_t>& ids);
   void note_outputs(const Activations& outputs, std::int64_t samples);
   void watch_gradients();
 
@@ -57,6 +63,8 @@ class BlockRun {
   std::vector<NamedTensor> tensors_;
   std::vector<at::Tensor> parameters_;
   std::vector<ActivationFacts> outputs_;
+  std::vector<BatchSumFacts> forward_sums_, backward_sums_;
+  std::unique_ptr<NoteSums> sums_;
   std::shared_ptr<std::vector<int>> completed_;  // shared with the hooks in the parameters
 };
 

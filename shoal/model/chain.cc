@@ -55,6 +55,13 @@ LossSums mean_squared(const at::Tensor& output, const at::Tensor& targets) {
   return sums;
 }
 
+void lay_out_kernels(Block& block, at::MemoryFormat format) {
+  if (format == at::MemoryFormat::Contiguous) return;
+  for (at::Tensor& parameter : block.parameters()) {
+    if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(format));
+  }
+}
+
 }  // namespace
 
 LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
@@ -90,6 +97,7 @@ std::shared_ptr<Block> Chain::build(int index, std::uint64_t seed, at::ScalarTyp
     convert(*block, type);
     const torch::NoGradGuard no_grad;
     block->initialise(seed, factory.name);
+    lay_out_kernels(*block, kernel_format_);
     return block;
   } catch (const c10::Error& error) {
     if (is_out_of_memory(error)) throw out_of_memory(error, "block " + factory.name);

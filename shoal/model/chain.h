@@ -47,6 +47,10 @@ class Chain {
   std::size_t size() const { return blocks_.size(); }
   LossKind loss() const { return loss_; }
 
+  // How kernels of convolutions ([out, in, height, width]) lie in memory. With channels last, what
+  // convolutions compute does too, from the first one on; sizes and names stay the same.
+  void set_kernel_format(at::MemoryFormat format) { kernel_format_ = format; }
+
   // Builds one block in `type` (float32 or float64) with its initial values, which depend on
   // (seed, parameter name) only. Thread safe.
   std::shared_ptr<Block> build(int index, std::uint64_t seed, at::ScalarType type) const;
@@ -54,15 +58,16 @@ class Chain {
  private:
   std::vector<BlockFactory> blocks_;
   LossKind loss_ = LossKind::cross_entropy;
+  at::MemoryFormat kernel_format_ = at::MemoryFormat::Contiguous;
 };
 
 // Any torch module with at::Tensor forward(at::Tensor) as a chain of one block; `make` is called
 // once per rank. Its own initialisation is kept: the generator is seeded from (seed, block).
 template <typename Make>
-Chain chain_of_module(std::string name, Make make, LossKind loss = LossKind::cross_entropy);
+Chain chain_of_module(const std::string& name, Make make, LossKind loss = LossKind::cross_entropy);
 
 // Every entry of a Sequential becomes a block by itself.
-Chain chain_of_sequential(std::function<torch::nn::Sequential()> make,
+Chain chain_of_sequential(const std::function<torch::nn::Sequential()>& make,
                           LossKind loss = LossKind::cross_entropy);
 
 // Loaded, trained and saved under their full names, "<block>.<parameter>", in order of name.

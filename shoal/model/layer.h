@@ -25,22 +25,28 @@ class Layer : public torch::nn::Module {
   // True when no backward reads the output, so the next layer may overwrite it.
   virtual bool output_is_free() const { return false; }
   virtual void initialise(const InitialValues& /*values*/) {}
+  // Names of the dimensions of one of its tensors, "" where there is none; `tensor`: "weight".
+  virtual std::vector<std::string> dims_of(const std::string& tensor) const;
   virtual Waits waits() const { return {}; }
 };
 
-// One setting of a layer: a number within bounds, a yes or no, or a list of sizes.
+// One setting of a layer: a number within bounds, a yes or no, a list of sizes, or a list of
+// layers.
 struct LayerSetting {
-  enum class Kind : std::uint8_t { whole, number, yes_no, sizes };
+  enum class Kind : std::uint8_t { whole, number, yes_no, sizes, layers };
   std::string name;
   Kind kind = Kind::whole;
-  std::optional<double> standard = {};  // absent: must be given
+  std::optional<double> standard = {};  // absent: must be given; layers: any number, none of them
   double low = 1;                       // inclusive
   double high = 1 << 24;                // inclusive; exclusive for Kind::number
 };
 
+struct LayerEntry;
+
 struct LayerSettings {
   std::map<std::string, double> numbers;
   Shape sizes;
+  std::map<std::string, std::vector<LayerEntry>> layers;
   double number(const std::string& name) const { return numbers.at(name); }
   std::int64_t whole(const std::string& name) const {
     return static_cast<std::int64_t>(numbers.at(name));
@@ -62,14 +68,21 @@ struct LayerType {
   bool takes_value() const { return !settings.empty() && settings.front().name == name; }
 };
 
+// One layer as it stands in a job file.
+struct LayerEntry {
+  LayerType type;
+  LayerSettings settings;
+};
+
 // Every kind, in the order of documentation.
 std::vector<LayerType> layer_types();
 
 std::vector<LayerType> weight_layers();      // linear, conv
-std::vector<LayerType> shape_layers();       // pools, flatten, reshape
+std::vector<LayerType> shape_layers();       // pools, subsample, flatten, reshape
 std::vector<LayerType> activation_layers();  // relu, tanh, gelu, softmax
 std::vector<LayerType> norm_layers();        // batch_norm, layer_norm
 std::vector<LayerType> dropout_layers();     // dropout, dropout2d
+std::vector<LayerType> residual_layers();    // residual
 std::vector<LayerType> wait_layers();        // wait
 
 // Shape rules that layers share.

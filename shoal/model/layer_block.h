@@ -2,29 +2,25 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include "shoal/model/layer.h"
+#include "shoal/model/layer_sequence.h"
 
 namespace shoal {
 
-// Takes one activation and gives one, "x". A single layer's tensors keep their names ("weight");
-// among several they are called by layer too ("conv.weight", "linear_2.bias").
+// Takes one activation and gives one, "x". Its tensors are called as those of the sequence.
 class LayerBlock final : public Block {
  public:
-  explicit LayerBlock(std::vector<std::pair<std::string, std::shared_ptr<Layer>>> layers);
+  explicit LayerBlock(std::shared_ptr<LayerSequence> layers);
 
   Activations forward(const Activations& input, const Context& context) override;
   void initialise(std::uint64_t seed, const std::string& block_name) override;
-  Waits waits() const override;
+  std::vector<std::string> dims_of(const std::string& tensor) const override {
+    return layers_->dims_of(tensor);
+  }
+  Waits waits() const override { return layers_->waits(); }
 
  private:
-  std::vector<std::pair<std::string, std::shared_ptr<Layer>>> layers_;
+  std::shared_ptr<LayerSequence> layers_;  // shared as LibTorch shares modules
 };
-
-// Makes the parameters, buffers and submodules of `from` those of `into`, under the same names.
-void share_tensors(torch::nn::Module& from, torch::nn::Module& into);
 
 }  // namespace shoal

@@ -88,6 +88,8 @@ class Reader {
       names.push_back(setting.name);
       if (const auto value = given.find(setting.name); value != given.end()) {
         set(entry, setting, *value);
+      } else if (setting.standard && setting.kind == Kind::layers) {
+        entry.settings.layers[setting.name] = {};
       } else if (setting.standard) {
         entry.settings.numbers[setting.name] = *setting.standard;
       } else {
@@ -114,6 +116,8 @@ class Reader {
         return;
       case Kind::sizes:
         return set_sizes(entry, what, value);
+      case Kind::layers:
+        return set_layers(entry, setting.name, value);
       case Kind::whole:
         if (!is_whole(value, setting.low, setting.high)) {
           return fault("{}: give a whole number from {} to {}", what, setting.low, setting.high);
@@ -134,6 +138,16 @@ class Reader {
     for (const Json& size : value) good = good && is_whole(size, 1, 1 << 30);
     if (!good) return fault("{}: give 1 to 6 sizes, each 1 or more", what);
     entry.settings.sizes = value.get<Shape>();
+  }
+
+  void set_layers(LayerEntry& entry, const std::string& name, const Json& value) {
+    if (!value.is_array() || value.empty()) {
+      return fault("{} = {}: give a list of layers", name, value.dump());
+    }
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      entry.settings.layers[name].push_back(
+          read_layer(value[i], fmt::format("{}.{}[{}]", place_, name, i), types_, faults_));
+    }
   }
 
   static bool is_whole(const Json& value, double low, double high) {

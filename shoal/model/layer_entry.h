@@ -9,11 +9,6 @@
 
 namespace shoal {
 
-struct LayerEntry {
-  LayerType type;
-  LayerSettings settings;
-};
-
 // `place` begins messages: "layers[2]". Faults are added to `faults`; then the entry is not usable.
 LayerEntry read_layer(const nlohmann::json& entry, const std::string& place,
                       const std::vector<LayerType>& types, std::vector<std::string>& faults);

@@ -1,11 +1,11 @@
 #include "shoal/model/layer_list.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "shoal/core/error.h"
 #include "shoal/model/layer_block.h"
 #include "shoal/model/layer_entry.h"
+#include "shoal/model/layer_sequence.h"
 
 namespace shoal {
 namespace {
@@ -45,27 +45,9 @@ std::vector<BlockEntry> read_blocks(const Json& layers, std::vector<std::string>
   return blocks;
 }
 
-// "conv", and "conv_2" where the block has had one already.
-std::vector<std::string> names_within(const BlockEntry& block) {
-  std::map<std::string, int> seen;
-  std::vector<std::string> names;
-  for (const LayerEntry& layer : block.layers) {
-    const int count = ++seen[layer.type.name];
-    names.push_back(count == 1 ? layer.type.name : fmt::format("{}_{}", layer.type.name, count));
-  }
-  return names;
-}
-
-BlockFactory factory(const BlockEntry& block, const std::vector<Shape>& inputs) {
-  const auto build = [block, inputs, names = names_within(block)]() -> std::shared_ptr<Block> {
-    std::vector<std::pair<std::string, std::shared_ptr<Layer>>> layers;
-    for (std::size_t k = 0; k < block.layers.size(); ++k) {
-      const auto& [type, settings] = block.layers[k];
-      const std::string full =
-          block.layers.size() == 1 ? block.name : fmt::format("{}.{}", block.name, names[k]);
-      layers.emplace_back(names[k], type.build(settings, inputs[k], full));
-    }
-    return std::make_shared<LayerBlock>(std::move(layers));
+BlockFactory factory(const BlockEntry& block, const Shape& input) {
+  const auto build = [block, input]() -> std::shared_ptr<Block> {
+    return std::make_shared<LayerBlock>(build_sequence(block.layers, input, block.name));
   };
   return {.name = block.name, .kind = block.kind, .build = build};
 }
@@ -75,7 +57,7 @@ BlockFactory factory(const BlockEntry& block, const std::vector<Shape>& inputs) 
 std::vector<LayerType> layer_types() {
   std::vector<LayerType> all;
   for (const auto& part : {weight_layers(), shape_layers(), activation_layers(), norm_layers(),
-                           dropout_layers(), wait_layers()}) {
+                           dropout_layers(), residual_layers(), wait_layers()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -93,20 +75,9 @@ LayerList layer_list(const Json& layers, const Shape& input) {
   require_none(faults);
   LayerList list{.blocks = {}, .output = input, .last_layer = "the input"};
   for (const BlockEntry& block : blocks) {
-    std::vector<Shape> inputs;
-    for (const LayerEntry& layer : block.layers) {
-      inputs.push_back(list.output);
-      const std::string here = fmt::format("\"{}\" (block {})", layer.type.name, block.name);
-      try {
-        list.output = layer.type.output_shape(layer.settings, list.output);
-      } catch (const InvalidInput& misfit) {
-        throw InvalidInput(fmt::format("{} cannot follow {}, which gives [{}] for each sample: {}",
-                                       here, list.last_layer, fmt::join(list.output, ", "),
-                                       misfit.what()));
-      }
-      list.last_layer = here;
-    }
-    list.blocks.push_back(factory(block, inputs));
+    const Shape input_shape = list.output;
+    list.output = shape_after(block.layers, list.output, "block " + block.name, list.last_layer);
+    list.blocks.push_back(factory(block, input_shape));
   }
   return list;
 }

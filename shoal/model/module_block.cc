@@ -8,7 +8,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/philox.h"
-#include "shoal/model/layer_block.h"
+#include "shoal/model/layer_sequence.h"
 
 namespace shoal {
 namespace {
@@ -82,7 +82,7 @@ Activations ModuleBlock::forward(const Activations& input, const Context& contex
   return Activations(forward_(input.only()));
 }
 
-Chain chain_of_sequential(std::function<torch::nn::Sequential()> make, LossKind loss) {
+Chain chain_of_sequential(const std::function<torch::nn::Sequential()>& make, LossKind loss) {
   std::vector<BlockFactory> blocks;
   torch::nn::Sequential sample;
   {

@@ -64,7 +64,7 @@ std::shared_ptr<Block> block_of_module(Made made) {
 }  // namespace detail
 
 template <typename Make>
-Chain chain_of_module(std::string name, Make make, LossKind loss) {
+Chain chain_of_module(const std::string& name, Make make, LossKind loss) {
   BlockFactory factory{.name = name,
                        .kind = "module " + name,
                        .build = [make] { return detail::block_of_module(make()); },

@@ -1,29 +1,33 @@
-// Normalisation: over the batch with local statistics, and over a sample.
+// Normalisation: over the batch, of this worker or of all, and over a sample.
 #include <fmt/format.h>
 
 #include "shoal/core/error.h"
+#include "shoal/model/batch_norm.h"
 #include "shoal/model/layer.h"
 
 namespace shoal {
 namespace {
 
 // Statistics of this call's samples (and pixels): not additive over samples, so results depend on
-// how a batch is cut. Source: Ioffe and Szegedy, Batch Normalization, ICML 2015.
+// how a batch is cut; or, when `global`, of the whole batch, however it is cut.
+// Source: Ioffe and Szegedy, Batch Normalization, ICML 2015.
 class BatchNorm final : public Layer {
  public:
-  BatchNorm(std::int64_t channels, double momentum, double epsilon)
+  BatchNorm(std::int64_t channels, double momentum, double epsilon, bool global)
       : weight_(register_parameter("weight", torch::empty({channels}))),
         bias_(register_parameter("bias", torch::empty({channels}))),
         running_mean_(register_buffer("running_mean", torch::empty({channels}))),
         running_var_(register_buffer("running_var", torch::empty({channels}))),
         momentum_(momentum),
-        epsilon_(epsilon) {}
+        epsilon_(epsilon),
+        global_(global) {}
 
   at::Tensor forward(const at::Tensor& x, const Context& context, bool /*may*/) override {
     if (!context.training()) {
       return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, false, momentum_,
                             epsilon_, false);
     }
+    if (global_ && context.batch_sums != nullptr) return over_ranks(x, context);
     if (x.numel() > 0 && x.numel() == x.size(1)) {
       throw InvalidInput(
           "batch_norm has one value per channel, which has no variance: give every worker and "
@@ -34,6 +38,9 @@ class BatchNorm final : public Layer {
                           update ? running_var_ : at::Tensor(), true, momentum_, epsilon_, false);
   }
   bool output_is_free() const override { return true; }
+  std::vector<std::string> dims_of(const std::string& /*tensor*/) const override {
+    return {"channels"};
+  }
 
   void initialise(const InitialValues& /*values*/) override {
     weight_.fill_(1);
@@ -43,12 +50,22 @@ class BatchNorm final : public Layer {
   }
 
  private:
+  at::Tensor over_ranks(const at::Tensor& x, const Context& context) const {
+    RunningStatistics running{.mean = {}, .variance = {}, .momentum = momentum_};
+    if (context.updates_statistics()) {
+      running.mean = running_mean_;
+      running.variance = running_var_;
+    }
+    return batch_norm_over_ranks(x, weight_, bias_, epsilon_, *context.batch_sums, running);
+  }
+
   at::Tensor weight_;  // all [channels]
   at::Tensor bias_;
   at::Tensor running_mean_;
   at::Tensor running_var_;
   double momentum_;
   double epsilon_;
+  bool global_;
 };
 
 // Over all elements of a sample. Source: Ba et al., Layer Normalization, 2016.
@@ -86,7 +103,8 @@ std::vector<LayerType> norm_layers() {
   const LayerType batch_norm{
       .name = "batch_norm",
       .settings = {{.name = "momentum", .kind = Kind::number, .standard = 0.1, .low = 0, .high = 1},
-                   epsilon},
+                   epsilon,
+                   {.name = "global", .kind = Kind::yes_no, .standard = 0}},
       .output_shape =
           [](const LayerSettings&, const Shape& input) {
             if (input.size() != 1 && input.size() != 3) {
@@ -97,7 +115,7 @@ std::vector<LayerType> norm_layers() {
       .build =
           [](const LayerSettings& settings, const Shape& input, const std::string&) {
             return std::make_shared<BatchNorm>(input[0], settings.number("momentum"),
-                                               settings.number("epsilon"));
+                                               settings.number("epsilon"), settings.yes("global"));
           }};
   const LayerType layer_norm{
       .name = "layer_norm",

@@ -73,6 +73,7 @@ BlockFacts record_block(const Chain& chain, int index, const std::vector<Activat
   BlockRun run(block, factory.name, inputs, options.autocast_bf16);
   const RunBytes two = run.run(2);
   const std::vector<int> order = run.gradient_order();
+  const auto forward_sums = run.forward_sums(), backward_sums = run.backward_sums();
   const RunBytes three = run.run(3);
 
   BlockFacts facts;
@@ -84,6 +85,11 @@ BlockFacts record_block(const Chain& chain, int index, const std::vector<Activat
     (item.is_buffer ? facts.buffers : facts.parameters)
         .push_back(facts_of(item, *block, factory.name));
   }
+  if (run.forward_sums() != forward_sums || run.backward_sums() != backward_sums) {
+    throw InvalidInput("what it sums over the batch depends on the number of its samples");
+  }
+  facts.forward_sums = forward_sums;
+  facts.backward_sums = backward_sums;
   facts.gradient_order = order;
   facts.saved_bytes = line(2, two.saved, 3, three.saved);
   facts.workspace_bytes = line(2, two.workspace, 3, three.workspace);
@@ -105,7 +111,7 @@ BlockFacts renamed(BlockFacts facts, const std::string& name) {
   return facts;
 }
 
-std::string first_line(std::string text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 [[noreturn]] void refuse(const BlockFactory& factory, const std::vector<ActivationFacts>& inputs,
                          const std::string& reason) {

@@ -46,6 +46,16 @@ inline std::vector<std::string> names_of(const Chain& chain, int index) {
   return names;
 }
 
+// Elements of all parameters.
+inline std::int64_t parameters(const Chain& chain) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    const auto block = chain.build(static_cast<int>(i), 1, at::kFloat);
+    for (const auto& parameter : block->parameters()) sum += parameter.numel();
+  }
+  return sum;
+}
+
 inline at::Tensor tensor_of(const Block& block, const std::string& name) {
   for (const auto& item : named_tensors("b", block)) {
     if (item.name == "b." + name) return item.tensor;

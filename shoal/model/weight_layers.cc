@@ -27,6 +27,10 @@ class Linear final : public Layer {
     return at::linear(x, weight_, bias_);
   }
   bool output_is_free() const override { return true; }
+  std::vector<std::string> dims_of(const std::string& tensor) const override {
+    if (tensor == "weight") return {"out_features", "in_features"};
+    return {"out_features"};
+  }
 
   void initialise(const InitialValues& values) override {
     if (!glorot_) return initialise_like_torch(values, weight_, bias_);
@@ -50,7 +54,8 @@ class Conv final : public Layer {
             "weight", torch::empty({settings.whole("conv"), channels, settings.whole("kernel"),
                                     settings.whole("kernel")}))),
         stride_(settings.whole("stride")),
-        padding_(settings.whole("padding")) {
+        padding_(settings.whole("padding")),
+        kaiming_(settings.yes("kaiming")) {
     if (settings.yes("bias")) {
       bias_ = register_parameter("bias", torch::empty({settings.whole("conv")}));
     }
@@ -60,8 +65,17 @@ class Conv final : public Layer {
     return at::conv2d(x, weight_, bias_, {stride_, stride_}, {padding_, padding_});
   }
   bool output_is_free() const override { return true; }
+  std::vector<std::string> dims_of(const std::string& tensor) const override {
+    if (tensor == "weight") return {"out_channels", "in_channels", "", ""};
+    return {"out_channels"};
+  }
   void initialise(const InitialValues& values) override {
-    initialise_like_torch(values, weight_, bias_);
+    if (!kaiming_) return initialise_like_torch(values, weight_, bias_);
+    // Source: He et al., Delving Deep into Rectifiers, ICCV 2015, section 2.2, backward form: the
+    // variance 2 / fan_out. Uniform, for these numbers are the same on every CPU.
+    const auto fan_out = static_cast<double>(weight_.numel() / weight_.size(1));
+    values.uniform(weight_, "weight", std::sqrt(6 / fan_out));
+    if (bias_.defined()) bias_.zero_();
   }
 
  private:
@@ -69,6 +83,7 @@ class Conv final : public Layer {
   at::Tensor bias_;    // [outputs], or undefined
   std::int64_t stride_;
   std::int64_t padding_;
+  bool kaiming_;
 };
 
 std::int64_t convolved(std::int64_t size, const LayerSettings& settings) {
@@ -106,7 +121,8 @@ std::vector<LayerType> weight_layers() {
                    {.name = "kernel", .standard = 3, .high = 1 << 10},
                    {.name = "stride", .standard = 1, .high = 1 << 10},
                    {.name = "padding", .standard = 0, .low = 0, .high = 1 << 10},
-                   bias},
+                   bias,
+                   {.name = "kaiming", .kind = Kind::yes_no, .standard = 0}},
       .output_shape =
           [](const LayerSettings& settings, const Shape& input) {
             require_image(input);

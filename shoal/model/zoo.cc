@@ -7,33 +7,14 @@
 
 #include "shoal/core/error.h"
 #include "shoal/model/layer_list.h"
+#include "shoal/model/model_form.h"
 
 namespace shoal {
 namespace {
 
 using Json = nlohmann::json;
 
-// What a model's layers depend on.
-struct Form {
-  Json outputs;  // classes, or columns to predict
-  bool classes = false;
-  bool is_row = false;  // a sample is one row of features already
-  std::vector<std::int64_t> hidden;
-
-  // The head: a linear layer, for classes with softmax.
-  Json head(bool glorot = false) const {
-    Json linear = {{"linear", outputs}};
-    if (glorot) linear["glorot"] = true;
-    Json layers = Json::array({linear});
-    if (classes) layers.push_back("softmax");
-    return layers;
-  }
-  // The block with `flatten` before it when a sample is not a row yet.
-  Json on_row(Json block) const {
-    if (!is_row) block.insert(block.begin(), "flatten");
-    return block;
-  }
-};
+using Form = ModelForm;
 
 struct Model {
   std::string name;
@@ -86,9 +67,44 @@ Json convnet(const Form& form) {
 
 Json softmax(const Form& form) { return block({form.on_row(form.head())}); }
 
+// A number for each output: regression without a hidden layer.
+Json linear_regression(const Form& form) {
+  return block({form.on_row(block({{{"linear", form.outputs}}}))});
+}
+
 std::vector<Model> models() {
-  return {{"mynet", mynet}, {"keras", keras},     {"mlp", mlp},
-          {"wide", wide},   {"convnet", convnet}, {"softmax", softmax}};
+  return {{"mynet", mynet},
+          {"keras", keras},
+          {"mlp", mlp},
+          {"wide", wide},
+          {"convnet", convnet},
+          {"softmax", softmax},
+          {"linear", linear_regression},
+          {"resnet18", resnet18},
+          {"resnet34", resnet34},
+          {"resnet50", resnet50},
+          {"resnet20", resnet20},
+          {"resnet56", resnet56},
+          {"resnet164", resnet164},
+          {"vgg19", vgg19},
+          {"vgg19_bn", vgg19_bn}};
+}
+
+// `batch_norm` = "global" as an option of every layer that it concerns.
+Json with_global_batch_norm(const Json& entry) {
+  if (entry.is_array()) {
+    Json list = Json::array();
+    for (const Json& one : entry) list.push_back(with_global_batch_norm(one));
+    return list;
+  }
+  if (entry == "batch_norm") return {{"batch_norm", true}, {"global", true}};
+  if (!entry.is_object()) return entry;
+  Json table = entry;
+  if (table.contains("batch_norm") && !table.contains("global")) table["global"] = true;
+  for (const char* branch : {"residual", "shortcut"}) {
+    if (table.contains(branch)) table[branch] = with_global_batch_norm(table[branch]);
+  }
+  return table;
 }
 
 std::string join(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -125,11 +141,28 @@ Json layers_of(const ModelOptions& options, const DataShape& data) {
   const Form form{.outputs = classes ? data.classes : data.targets,
                   .classes = classes,
                   .is_row = data.sample_shape.size() == 1,
-                  .hidden = options.hidden};
+                  .sample_shape = data.sample_shape,
+                  .hidden = options.hidden,
+                  .pictures = options.form};
   for (const Model& model : models()) {
     if (model.name == options.name) return model.layers(form);
   }
   throw InvalidInput(fmt::format("unknown model '{}'", options.name));
+}
+
+at::MemoryFormat kernel_format(const ModelOptions& options, const DataShape& data) {
+  switch (options.picture_layout) {
+    case PictureLayout::channels_first:
+      return at::MemoryFormat::Contiguous;
+    case PictureLayout::channels_last:
+      return at::MemoryFormat::ChannelsLast;
+    case PictureLayout::automatic:
+      break;
+  }
+  // Where kernels read many channels, LibTorch's are faster so; with few they are not.
+  const bool deep = options.name.starts_with("resnet") || options.name.starts_with("vgg");
+  return deep && data.sample_shape.size() == 3 ? at::MemoryFormat::ChannelsLast
+                                               : at::MemoryFormat::Contiguous;
 }
 
 }  // namespace
@@ -179,14 +212,36 @@ OptionTable describe(ModelOptions& options) {
       {
           option("name", options.name,
                  fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
-          option("layers", options.layers,
-                 "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
-                 "{linear = 10}]. An entry is a block; a list of entries makes one block. "
-                 "Layers: linear, conv, pool, avg_pool, flatten, reshape, relu, tanh, gelu, "
-                 "softmax, batch_norm, layer_norm, dropout, dropout2d, wait."),
+          option(
+              "layers", options.layers,
+              "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
+              "{linear = 10}]. An entry is a block; a list of entries makes one block. "
+              "Layers: linear, conv, pool, avg_pool, global_avg_pool, subsample, flatten, "
+              "reshape, relu, tanh, gelu, "
+              "softmax, batch_norm, layer_norm, dropout, dropout2d, residual, wait. {residual = "
+              "[...], shortcut = [...]} adds what two lists of layers make of one input; without "
+              "shortcut, the input itself."),
           option("loss", options.loss,
                  "auto, cross_entropy or mean_squared; auto follows the data's labels."),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
+          choice("form", options.form,
+                 {{"auto", PictureForm::automatic},
+                  {"cifar", PictureForm::cifar},
+                  {"imagenet", PictureForm::imagenet}},
+                 "resnet18, resnet34, resnet50, vgg19, vgg19_bn: how they begin and end. \"cifar\" "
+                 "suits small pictures, \"imagenet\" those of 224 x 224; \"auto\": cifar up to "
+                 "64 x 64."),
+          choice("picture_layout", options.picture_layout,
+                 {{"auto", PictureLayout::automatic},
+                  {"channels_first", PictureLayout::channels_first},
+                  {"channels_last", PictureLayout::channels_last}},
+                 "How pictures lie in memory between layers; changes speed, and results to "
+                 "rounding. \"auto\": channels last for the ResNets and VGGs."),
+          choice("batch_norm", options.batch_norm,
+                 {{"local", BatchNormScope::local}, {"global", BatchNormScope::global}},
+                 "Whose samples batch_norm layers take mean and variance of: \"local\": the "
+                 "worker's own; \"global\": the whole batch's, so that results do not depend on "
+                 "the number of workers."),
       }};
 }
 
@@ -197,9 +252,13 @@ Chain make_chain(const ModelOptions& options, const DataShape& data) {
   }
   const LossKind loss = loss_kind(options, data);
   try {
-    const LayerList list = layer_list(layers_of(options, data), data.sample_shape);
+    Json layers = layers_of(options, data);
+    if (options.batch_norm == BatchNormScope::global) layers = with_global_batch_norm(layers);
+    const LayerList list = layer_list(layers, data.sample_shape);
     check_output(list, data);
-    return Chain(list.blocks, loss);
+    Chain chain(list.blocks, loss);
+    chain.set_kernel_format(kernel_format(options, data));
+    return chain;
   } catch (InvalidInput& error) {
     if (!options.name.empty()) error.add_context("model " + options.name);
     throw;

@@ -7,8 +7,18 @@
 
 #include "shoal/core/options.h"
 #include "shoal/model/chain.h"
+#include "shoal/model/model_form.h"
 
 namespace shoal {
+
+// Whose samples batch norm's statistics are of.
+enum class BatchNormScope : std::uint8_t {
+  local,   // the worker's part of the batch, or its micro-batch: results depend on the plan
+  global,  // the whole batch: exact under every plan that does not cut micro-batches
+};
+
+// How pictures lie in memory between layers.
+enum class PictureLayout : std::uint8_t { automatic, channels_first, channels_last };
 
 struct ModelOptions {
   // One of model_names(); or empty with `layers`.
@@ -17,7 +27,10 @@ struct ModelOptions {
   //   ["flatten", {linear = 128}, "relu", {dropout = 0.2}, {conv = 32, kernel = 3}, {linear = 10}]
   nlohmann::json layers;
   std::string loss = "auto";  // cross_entropy, mean_squared; auto follows the data's labels
-  std::vector<std::int64_t> hidden = {128};  // widths of "mlp"
+  std::vector<std::int64_t> hidden = {128};   // widths of "mlp"
+  PictureForm form = PictureForm::automatic;  // of the ResNets and VGGs that have two
+  PictureLayout picture_layout = PictureLayout::automatic;
+  BatchNormScope batch_norm = BatchNormScope::local;  // where a layer does not say itself
   std::vector<std::string> problems() const;
 };
 OptionTable describe(ModelOptions& options);

@@ -10,6 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::parameters;
 using testing::refusal;
 using Json = nlohmann::json;
 
@@ -25,15 +26,6 @@ ModelOptions written(const char* layers) {
   ModelOptions options;
   options.layers = Json::parse(layers);
   return options;
-}
-
-std::int64_t parameters(const Chain& chain) {
-  std::int64_t sum = 0;
-  for (std::size_t i = 0; i < chain.size(); ++i) {
-    const auto block = chain.build(static_cast<int>(i), 1, at::kFloat);
-    for (const auto& parameter : block->parameters()) sum += parameter.numel();
-  }
-  return sum;
 }
 
 std::vector<std::string> block_names(const Chain& chain) {
@@ -71,7 +63,10 @@ TEST(Zoo, MynetIsCutAsTheBookDoes) {
 TEST(Zoo, EveryModelRunsOnWhatItIsFor) {
   for (const std::string& name : model_names()) {
     const bool on_rows = name == "keras" || name == "wide";
-    const DataShape data = on_rows ? DataShape{.sample_shape = {12}, .classes = 4} : kImages;
+    const bool deep = name.starts_with("resnet") || name.starts_with("vgg");
+    const DataShape data = on_rows ? DataShape{.sample_shape = {12}, .classes = 4}
+                           : deep  ? DataShape{.sample_shape = {3, 32, 32}, .classes = 4}
+                                   : kImages;
     Shape shape{2};
     shape.insert(shape.end(), data.sample_shape.begin(), data.sample_shape.end());
     EXPECT_EQ(output(make_chain(named(name), data), at::rand(shape)).size(1), data.classes) << name;

@@ -98,8 +98,7 @@ std::vector<std::string> state_names(const OptimizerOptions& options) {
 std::vector<at::Tensor> new_states(const OptimizerOptions& options, const at::Tensor& parameter) {
   std::vector<at::Tensor> states;
   for (std::size_t i = 0; i < state_names(options).size(); ++i) {
-    states.push_back(at::zeros_like(parameter, parameter.options().requires_grad(false),
-                                    at::MemoryFormat::Contiguous));
+    states.push_back(at::zeros_like(parameter, parameter.options().requires_grad(false)));
   }
   return states;
 }

@@ -21,7 +21,8 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
   double weight_decay =
       0;  // adamw: decoupled; sgd and adam: added to the gradient, as torch.optim does
-  std::optional<double> clip_norm;  // the global gradient norm (of the mean loss) is at most this
+  std::optional<double> clip_norm =
+      std::nullopt;  // the global gradient norm (of the mean loss) is at most this
   std::vector<std::string> problems() const;
   // Options that were set but have no effect with this kind, for a warning.
   std::vector<std::string> without_effect() const;
@@ -39,10 +40,11 @@ struct UpdateFacts {
 // The states that each parameter has, in order: {"momentum"}, {"exp_avg", "exp_avg_sq"}, {}.
 std::vector<std::string> state_names(const OptimizerOptions& options);
 
-// Zero states for a parameter: same shape and type.
+// Zero states for a parameter: same shape and type, lying in memory as it does.
 std::vector<at::Tensor> new_states(const OptimizerOptions& options, const at::Tensor& parameter);
 
-// parameters[i], gradients[i] (defined, same shape), states[i] as new_states gives them; all
+// parameters[i], gradients[i] (defined, same shape, lying in memory alike and dense), states[i] as
+// new_states gives them; all
 // updated in place, gradients may be used as scratch. Equal to torch.optim's to rounding; the same
 // bits on every rank that is given the same bits. Uses LibTorch's fused CPU kernels.
 void update(const OptimizerOptions& options, std::vector<at::Tensor>& parameters,

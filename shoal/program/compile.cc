@@ -60,6 +60,19 @@ bool matches_a_parameter(const std::string& pattern, std::vector<BlockFacts> blo
   return frozen(blocks, {.parameters = {pattern}}) != blocks;
 }
 
+// What sums over the batch would see a micro-batch only.
+std::string micro_batch_problem(const std::vector<BlockFacts>& blocks, const Plan& plan) {
+  if (plan.pipeline.micro_batches == 1) return "";
+  for (const BlockFacts& block : blocks) {
+    if (!block.sums_over_batch()) continue;
+    return fmt::format(
+        "block {} sums over the whole batch, which pipeline.microbatches = {} cuts: set it to 1, "
+        "or model.batch_norm = \"local\"",
+        block.name, plan.pipeline.micro_batches);
+  }
+  return "";
+}
+
 // Faults of the plan that only show beside the model.
 std::vector<std::string> fit_problems(const std::vector<BlockFacts>& blocks, const Plan& plan) {
   std::vector<std::string> faults;
@@ -81,6 +94,9 @@ std::vector<std::string> fit_problems(const std::vector<BlockFacts>& blocks, con
     if (matches_a_parameter(pattern, blocks)) continue;
     faults.push_back(fmt::format(
         "freeze.parameters has \"{}\", which no parameter of the model matches", pattern));
+  }
+  if (auto fault = micro_batch_problem(blocks, plan); !fault.empty()) {
+    faults.push_back(std::move(fault));
   }
   const std::vector<BlockFacts> facts = frozen(blocks, plan.freeze);
   const int lowest = lowest_trainable(facts);
@@ -112,6 +128,7 @@ RankPrograms compile_kind(const std::vector<BlockFacts>& blocks, const Plan& pla
   programs = pipeline(std::move(programs), facts, plan);
   programs = recompute(std::move(programs), facts, plan.recompute);
   programs = data_parallel(std::move(programs), facts, plan);
+  programs = batch_sums(std::move(programs), facts, plan);
   programs = free_after_last_use(std::move(programs));
   for (Program& program : programs) number_versions(program);
   return programs;

@@ -135,6 +135,50 @@ TEST(Compile, RefusesToTrainBelowAnOutputWithoutGradient) {
   EXPECT_THAT(refusal(chain, plan), testing::IsEmpty());
 }
 
+// A chain whose block 1 sums over the batch.
+std::vector<BlockFacts> summing_chain() {
+  auto chain = chain_facts(3);
+  chain[1].forward_sums = {{.elements = 5}, {.elements = 3}};
+  chain[1].backward_sums = {{.elements = 4}};
+  return chain;
+}
+
+TEST(Compile, BlocksSumOverTheRanksOfTheirBatch) {
+  Plan plan = plan_over({{"pipe", 2}, {"data", 2}}, 8);
+  plan.pipeline.cuts = {1};
+  plan.recompute.mode = RecomputeMode::all;
+  const Programs programs = compile(summing_chain(), plan);
+  const Program& upper = programs.named.at("train")[2];
+  int meetings = 0;
+  for (const Op& op : upper.ops) {
+    const bool of_block = op.kind == OpKind::forward || op.kind == OpKind::backward;
+    if (!of_block) continue;
+    EXPECT_EQ(meets_others(op), op.block == 1) << text_of(op, 1);
+    if (!meets_others(op)) continue;
+    ++meetings;
+    EXPECT_EQ(op.bytes, op.kind == OpKind::forward ? 64 : 32);
+    EXPECT_EQ(op.type, ElementType::float64);
+    EXPECT_EQ(upper.groups[op.group].name, "data@pipe=1 in blocks");
+    EXPECT_THAT(upper.groups[op.group].ranks, ElementsAre(2, 3));
+  }
+  EXPECT_EQ(meetings, 3) << "forward, the second forward, backward";
+  for (const Op& op : programs.named.at("evaluate")[2].ops) EXPECT_FALSE(meets_others(op));
+}
+
+TEST(Compile, ABlockThatHasTheWholeBatchMeetsNobody) {
+  for (const Op& op : train_programs(summing_chain(), plan_over({{"pipe", 2}}, 8))[0].ops) {
+    if (op.kind == OpKind::forward) {
+      EXPECT_FALSE(meets_others(op));
+    }
+  }
+}
+
+TEST(Compile, RefusesToCutABatchThatABlockSumsOver) {
+  EXPECT_THAT(refusal(summing_chain(), plan_over({{"data", 2}}, 8, 2)),
+              ElementsAre(HasSubstr("block 1.linear sums over the whole batch, which "
+                                    "pipeline.microbatches = 2 cuts: set it to 1")));
+}
+
 TEST(Compile, RefusesBlocksThatDoNotFit) {
   auto chain = chain_facts(3);
   chain[1] = block_facts(1, {.features = 10});

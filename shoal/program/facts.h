@@ -51,6 +51,15 @@ struct WorkFacts {
   friend bool operator==(const WorkFacts&, const WorkFacts&) = default;
 };
 
+// A sum over all ranks that hold samples of the same batch, which a block makes while it runs:
+// batch norm over the whole batch makes one forward and one backward. Independent of the samples.
+struct BatchSumFacts {
+  std::int64_t elements = 0;
+  ElementType type = ElementType::float64;
+  std::int64_t bytes() const { return elements * static_cast<std::int64_t>(size_of(type)); }
+  friend bool operator==(const BatchSumFacts&, const BatchSumFacts&) = default;
+};
+
 struct BlockFacts {
   std::string name;  // unique in the chain: "0.conv"
   std::string kind;  // blocks of one kind and equal input shapes share a record
@@ -64,11 +73,15 @@ struct BlockFacts {
   std::vector<int> gradient_order;
   WorkFacts forward;
   WorkFacts backward;
+  // In the order of the calls; a forward that evaluates makes none. All of one type.
+  std::vector<BatchSumFacts> forward_sums;
+  std::vector<BatchSumFacts> backward_sums;
   bool draws_random_numbers = false;  // from the process-wide generator: exact under no other plan
 
   std::int64_t parameter_bytes() const;
   std::int64_t output_bytes_per_sample() const;
   bool trainable() const;  // has a trainable parameter
+  bool sums_over_batch() const { return !forward_sums.empty() || !backward_sums.empty(); }
   friend bool operator==(const BlockFacts&, const BlockFacts&) = default;
 };
 

@@ -13,7 +13,7 @@ namespace {
 using Ordered = nlohmann::ordered_json;
 using nlohmann::json;
 
-constexpr std::string_view kFormat = "shoal facts 1";
+constexpr std::string_view kFormat = "shoal facts 2";
 constexpr std::int64_t kMostElements = std::int64_t{1} << 53;  // of one tensor
 
 Ordered written(const LinearFact& fact) {
@@ -39,6 +39,10 @@ Ordered written(const ActivationFacts& activation) {
           {"differentiable", activation.differentiable}};
 }
 
+Ordered written(const BatchSumFacts& sum) {
+  return {{"elements", sum.elements}, {"type", name_of(sum.type)}};
+}
+
 Ordered written(const BlockFacts& block);
 
 template <typename Fact>
@@ -60,6 +64,8 @@ Ordered written(const BlockFacts& block) {
           {"gradient_order", block.gradient_order},
           {"forward", written(block.forward)},
           {"backward", written(block.backward)},
+          {"forward_sums", written(block.forward_sums)},
+          {"backward_sums", written(block.backward_sums)},
           {"draws_random_numbers", block.draws_random_numbers}};
 }
 
@@ -120,6 +126,16 @@ ActivationFacts read_activation(const json& value, const std::string& where) {
   return activation;
 }
 
+BatchSumFacts read_sum(const json& value, const std::string& where) {
+  JsonFields fields(value, where);
+  BatchSumFacts sum{.elements = fields.integer("elements", 1), .type = fields.element_type("type")};
+  if (sum.elements > kMostElements) {
+    fields.refuse("elements", "a tensor of more than 2^53 elements cannot be");
+  }
+  fields.finish();
+  return sum;
+}
+
 template <typename Read>
 auto read_list(JsonFields& fields, const std::string& name, Read read) {
   std::vector<decltype(read(json(), std::string()))> all;
@@ -160,6 +176,8 @@ BlockFacts read_block(const json& value, const std::string& where) {
   block.gradient_order = read_gradient_order(fields, block.parameters.size());
   block.forward = work("forward");
   block.backward = work("backward");
+  block.forward_sums = read_list(fields, "forward_sums", read_sum);
+  block.backward_sums = read_list(fields, "backward_sums", read_sum);
   block.draws_random_numbers = fields.boolean("draws_random_numbers");
   fields.finish();
   return block;

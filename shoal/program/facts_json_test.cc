@@ -28,6 +28,8 @@ std::vector<BlockFacts> rich_facts() {
                                .type = ElementType::boolean,
                                .differentiable = false});
   blocks[1].draws_random_numbers = true;
+  blocks[1].forward_sums = {{.elements = 9}, {.elements = 1, .type = ElementType::float32}};
+  blocks[1].backward_sums = {{.elements = 8}};
   return blocks;
 }
 
@@ -83,11 +85,11 @@ TEST(FactsJson, FaultsAreNamedWithTheirPlaceAndRemedy) {
   EXPECT_EQ(refusal(json::array()), "facts.json: found [] where an object {...} belongs");
   EXPECT_EQ(refused("/format", "shoal facts 9"),
             "facts.json: 'format' is \"shoal facts 9\": this version of shoal reads \"shoal facts "
-            "1\"");
+            "2\"");
   EXPECT_EQ(refused("/blocks/0/wrkspace", 1),
             "facts.json, block 0: unknown field 'wrkspace': known here are name, kind, parameters, "
             "buffers, inputs, outputs, saved_bytes, workspace_bytes, gradient_order, forward, "
-            "backward, draws_random_numbers");
+            "backward, forward_sums, backward_sums, draws_random_numbers");
   EXPECT_EQ(refused("/blocks/0/parameters/1/shpe", 1),
             "facts.json, block 0, parameters[1]: unknown field 'shpe': did you mean 'shape'?");
   EXPECT_EQ(refused("/blocks/0/parameters/0/shape/0", -1),

@@ -85,6 +85,15 @@ std::int64_t bytes_of_op(const Op& op, const Program& program,
   return bytes;
 }
 
+// "compute", and the group in which the block of an operation sums.
+std::string lane_text(const Op& op, const Program& program) {
+  const Lane lane = lane_of(op);
+  std::string text = lane_name(lane, program);
+  const bool in_block =
+      lane.kind == Lane::Kind::compute && meets_others(op) && op.group < std::ssize(program.groups);
+  return in_block ? text + ", " + program.groups[op.group].name : text;
+}
+
 }  // namespace
 
 std::string program_listing(const Program& program, const std::vector<BlockFacts>& blocks) {
@@ -94,7 +103,7 @@ std::string program_listing(const Program& program, const std::vector<BlockFacts
   std::vector<Row> rows{{"#", "operation", "lane", "bytes", "reads -> writes; frees"}};
   for (const Op& op : program.ops) {
     rows.push_back({fmt::format("{}", rows.size() - 1), text_of(op, program.micro_batches),
-                    lane_name(lane_of(op), program), human_bytes(bytes_of_op(op, program, blocks)),
+                    lane_text(op, program), human_bytes(bytes_of_op(op, program, blocks)),
                     values_text(op, program.micro_batches)});
   }
   const auto widest = [&](std::string Row::*column) {

@@ -44,6 +44,24 @@ std::size_t ValueHash::operator()(const Value& value) const noexcept {
   return static_cast<std::size_t>(hash ^ (hash >> 32));
 }
 
+bool meets_others(const Op& op) {
+  switch (op.kind) {
+    case OpKind::all_reduce:
+    case OpKind::agree:
+      return true;
+    case OpKind::forward:
+    case OpKind::backward:
+      return op.group >= 0;
+    case OpKind::load:
+    case OpKind::loss:
+    case OpKind::send:
+    case OpKind::receive:
+    case OpKind::update:
+      return false;
+  }
+  return false;
+}
+
 Lane lane_of(const Op& op) {
   switch (op.kind) {
     case OpKind::load:

@@ -71,9 +71,11 @@ struct Op {
   int block = -1;
   int micro_batch = -1;
   ForwardMode mode = ForwardMode::train;
-  int peer = -1;           // world rank, of send and receive
-  int group = -1;          // index into the program's groups, of all_reduce and agree
-  std::int64_t bytes = 0;  // upper bound of what is sent (send, receive, all_reduce, agree)
+  int peer = -1;  // world rank, of send and receive
+  // Index into the program's groups: of all_reduce and agree, and of a forward or backward whose
+  // block sums over the batch while it runs.
+  int group = -1;
+  std::int64_t bytes = 0;  // upper bound of what is sent: of a transfer, or of all ops with a group
   ElementType type = ElementType::float32;  // of what is sent
 
   std::vector<Use> reads = {};
@@ -83,6 +85,9 @@ struct Op {
 
   friend bool operator==(const Op&, const Op&) = default;
 };
+
+// Whether all members of the operation's group have to come to it: it is a collective, or has some.
+bool meets_others(const Op& op);
 
 // Where an operation runs. Each lane keeps program order; different lanes overlap.
 struct Lane {

@@ -153,6 +153,23 @@ Op OpMaker::all_reduce(const std::vector<Value>& values, int group) const {
   return op;
 }
 
+const std::vector<BatchSumFacts>& OpMaker::batch_sums(const Op& op) const {
+  static const std::vector<BatchSumFacts> none;
+  const bool forward = op.kind == OpKind::forward;
+  if (!forward && op.kind != OpKind::backward) return none;
+  if (forward && op.mode == ForwardMode::evaluate) return none;
+  const BlockFacts& block = blocks_[op.block];
+  return forward ? block.forward_sums : block.backward_sums;
+}
+
+void OpMaker::add_batch_sums(Op& op, int group) const {
+  const std::vector<BatchSumFacts>& sums = batch_sums(op);
+  if (sums.empty()) return;
+  op.group = group;
+  op.type = sums.front().type;
+  for (const BatchSumFacts& sum : sums) op.bytes += sum.bytes();
+}
+
 std::vector<Use> OpMaker::gradients(BlockRange own) const {
   std::vector<Use> uses;
   for (int block = own.first; block < own.end; ++block) {

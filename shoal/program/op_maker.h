@@ -47,6 +47,11 @@ class OpMaker {
   Op receive(const Value& value, int peer) const;
   // `values`: gradients or buffers of one element type.
   Op all_reduce(const std::vector<Value>& values, int group) const;
+  // Gives a forward or backward what its block sums over the batch: group, bytes and type. Does
+  // nothing where the block makes no sum.
+  void add_batch_sums(Op& op, int group) const;
+  // What the block of a forward or backward sums while it runs.
+  const std::vector<BatchSumFacts>& batch_sums(const Op& op) const;
   // Agree reads the loss where the last block is, and all gradients of the worker.
   Op agree(BlockRange own, int group) const;
   Op update(BlockRange own) const;

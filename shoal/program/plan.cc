@@ -51,6 +51,10 @@ std::vector<std::string> axis_problems(const Mesh& mesh, const Layout& layout) {
         axis, size, axis));
   }
   for (const auto& [dim, axes] : layout.axes_of_dim) {
+    if (dim != "batch" && !layout.axes_of(dim, mesh).empty()) {
+      faults.push_back(fmt::format(
+          "layout splits '{}', but blocks hold whole tensors: only 'batch' can be split", dim));
+    }
     if (std::find(axes.begin(), axes.end(), "pipe") == axes.end()) continue;
     faults.push_back(
         fmt::format("layout splits '{}' over axis 'pipe', whose workers hold different blocks: use "

@@ -15,6 +15,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+TEST(Plan, RefusesToSplitWhatBlocksHoldWhole) {
+  Plan plan;
+  plan.mesh = Mesh({{"data", 2}});
+  plan.batch = 8;
+  plan.layout.axes_of_dim = {{"batch", {"data"}}, {"out_features", {"data"}}};
+  EXPECT_THAT(plan.problems(), testing::ElementsAre(testing::HasSubstr(
+                                   "layout splits 'out_features', but blocks hold whole tensors")));
+}
+
 TEST(Plan, SharesOfTheBatchAreTheLargest) {
   const Plan plan = plan_over({{"pipe", 2}, {"data", 3}}, 100, 4);
   EXPECT_EQ(plan.stages(), 2);

@@ -77,6 +77,12 @@ void feed_block(Feed& feed, const BlockFacts& block) {
   feed.list(block.inputs, activation);
   feed.list(block.outputs, activation);
   feed.list(block.gradient_order, number);
+  for (const auto* sums : {&block.forward_sums, &block.backward_sums}) {
+    feed.list(*sums, [&](const BatchSumFacts& sum) {
+      feed.number(sum.elements);
+      feed.number(static_cast<int>(sum.type));
+    });
+  }
   feed.number(block.draws_random_numbers);
 }
 

@@ -22,7 +22,7 @@ class MachineCosts {
     workers_per_host_ =
         machine.link_bytes_per_second > 0 ? machine.workers_per_host : std::max(1, workers);
     hosts_ = (workers + workers_per_host_ - 1) / workers_per_host_;
-    capacities_.assign(hosts_ * machine.cores_per_host, 1.0);
+    capacities_.assign(static_cast<std::size_t>(hosts_) * machine.cores_per_host, 1.0);
     memory_ = add_resources(hosts_, machine.memory_bytes_per_second);
     const double link = std::max(1.0, machine.link_bytes_per_second);  // unused on one host
     egress_ = add_resources(hosts_, link);
@@ -46,7 +46,8 @@ class MachineCosts {
   }
   const BlockFacts& block(const Op& op) const { return blocks_.at(op.block); }
 
-  Cost of_block(const WorkFacts& work, const Program& program) const;
+  Cost of_block(const WorkFacts& work, const Program& program, const Op& op,
+                std::size_t sums) const;
   Cost of_message(int from, const Op& op) const;
   Cost of_collective(int rank, const Op& op, const GroupFacts& group) const;
   Cost of_load(const Program& program, const Op& op) const;
@@ -65,10 +66,21 @@ class MachineCosts {
   int local_ = 0;
 };
 
-Cost MachineCosts::of_block(const WorkFacts& work, const Program& program) const {
+// Its `sums` over the batch are small: what they cost is waiting for each other, once a sum.
+Cost MachineCosts::of_block(const WorkFacts& work, const Program& program, const Op& op,
+                            std::size_t sums) const {
   const std::int64_t samples = program.micro_batch_samples;
-  return {{{core_of(program.rank), std::max(0.0, work.core.at(samples))}},
-          {{kPrivate, std::max(0.0, work.wait.at(samples))}}};
+  Cost cost{{{core_of(program.rank), std::max(0.0, work.core.at(samples))}},
+            {{kPrivate, std::max(0.0, work.wait.at(samples))}}};
+  if (op.group < 0 || program.groups[op.group].ranks.size() < 2) return cost;
+  for (std::size_t i = 0; i < sums; ++i) {
+    Op one = op;
+    one.bytes = op.bytes / static_cast<std::int64_t>(sums);
+    for (Phase& phase : of_collective(program.rank, one, program.groups[op.group])) {
+      cost.push_back(std::move(phase));
+    }
+  }
+  return cost;
 }
 
 Phase MachineCosts::inside_host(int rank, double bytes) const {
@@ -127,9 +139,9 @@ Cost MachineCosts::of(const Program& program, int index) const {
     case OpKind::load:
       return of_load(program, op);
     case OpKind::forward:
-      return of_block(block(op).forward, program);
+      return of_block(block(op).forward, program, op, block(op).forward_sums.size());
     case OpKind::backward:
-      return of_block(block(op).backward, program);
+      return of_block(block(op).backward, program, op, block(op).backward_sums.size());
     case OpKind::send:
       return of_message(program.rank, op);
     case OpKind::all_reduce:

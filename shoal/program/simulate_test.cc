@@ -188,6 +188,22 @@ RankPrograms reduce_beside_forward() {
   return programs;
 }
 
+TEST(Simulate, ABlockThatSumsOverTheBatchWaitsForTheOthers) {
+  auto chain = chain_facts(1);
+  chain[0].forward.wait.per_sample = 1;
+  chain[0].forward_sums = {{.elements = 1}, {.elements = 1}};
+  Plan plan = plan_over({{"data", 2}}, 3);
+  RankPrograms programs = train_programs(chain, plan);
+  programs[1].micro_batch_samples = 1;  // has less to do, and waits for rank 0's two samples
+  Machine machine;
+  machine.local_latency_seconds = 0.25;
+  const Timeline timeline = simulate(programs, chain, machine);
+  for (int rank = 0; rank < 2; ++rank) {
+    const auto& forward = timeline.ranks[rank].at(1);
+    EXPECT_NEAR(forward.end - forward.start, 2 + 2 * 2 * 0.25, 1e-3) << rank;
+  }
+}
+
 TEST(Simulate, WithoutACommunicationThreadGroupsHoldUpCompute) {
   Machine machine = plain_machine();
   machine.cores_per_host = 2;

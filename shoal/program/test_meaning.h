@@ -91,6 +91,12 @@ class Interpreter {
            kind == ValueKind::optimizer_state;
   }
 
+  static bool is_collective(const Op& op) {
+    const bool runs_block = op.kind == OpKind::forward || op.kind == OpKind::backward;
+    return op.kind == OpKind::all_reduce || op.kind == OpKind::agree ||
+           (runs_block && op.group != -1);
+  }
+
   void fail(int rank, const std::string& why) {
     if (error_.empty()) error_ = fmt::format("rank {}: {}", rank, why);
   }
@@ -137,7 +143,7 @@ class Interpreter {
   // False when the operation has to wait.
   bool step(int rank) {
     const Op& op = programs_[rank].ops[ranks_[rank].next];
-    if (op.kind == OpKind::all_reduce || op.kind == OpKind::agree) return meet(rank, op);
+    if (is_collective(op)) return meet(rank, op);
     if (op.kind == OpKind::receive && !receive(rank, op)) return false;
     compute(rank, op);
     finish(rank);
@@ -164,8 +170,9 @@ class Interpreter {
         return forward(rank, op);
       case OpKind::loss:
       case OpKind::backward: {
+        if (op.kind == OpKind::backward && forgets_to_meet(op)) fail(rank, "sums alone");
         const Term reads = term({static_cast<Term>(op.kind), number(op.block),
-                                 number(op.micro_batch), reads_of(rank, op, true)});
+                                 number(op.micro_batch), reads_of(rank, op, true), summed_});
         for (const Use& use : op.accumulates) {
           const Term share = term({17, reads, number(use.value.index)});
           values[use.value] = sum_so_far(rank, use.value) + share;
@@ -187,8 +194,9 @@ class Interpreter {
   void forward(int rank, const Op& op) {
     auto& values = ranks_[rank].values;
     const bool evaluates = op.mode == ForwardMode::evaluate;
-    const Term reads =
-        term({number(op.block), number(op.micro_batch), evaluates, reads_of(rank, op, evaluates)});
+    if (forgets_to_meet(op)) fail(rank, "sums alone");
+    const Term reads = term({number(op.block), number(op.micro_batch), evaluates,
+                             reads_of(rank, op, evaluates), summed_});
     if (op.mode == ForwardMode::train || op.mode == ForwardMode::no_save) {
       for (const Use& use : op.accumulates) {
         values[use.value] = get(rank, use.value) + term({23, reads, number(use.value.index)});
@@ -259,8 +267,8 @@ class Interpreter {
       const int next = ranks_[member].next;
       if (next >= std::ssize(programs_[member].ops)) return false;
       const Op& other = programs_[member].ops[next];
-      const bool collective = other.kind == OpKind::all_reduce || other.kind == OpKind::agree;
-      if (!collective || other.group < 0 || other.group >= std::ssize(programs_[member].groups) ||
+      if (!is_collective(other) || other.group < 0 ||
+          other.group >= std::ssize(programs_[member].groups) ||
           programs_[member].groups[other.group] != group) {
         return false;
       }
@@ -270,12 +278,67 @@ class Interpreter {
         return false;
       }
     }
-    op.kind == OpKind::agree ? agree(group) : all_reduce(group);
+    if (op.kind == OpKind::agree) {
+      agree(group);
+    } else if (op.kind == OpKind::all_reduce) {
+      all_reduce(group);
+    } else {
+      run_blocks(group);
+    }
     for (const int member : group.ranks) finish(member);
     return true;
   }
 
   const Op& present(int rank) const { return programs_[rank].ops[ranks_[rank].next]; }
+
+  // A block that sums over the batch: what each member computes depends on what all of them read.
+  void run_blocks(const GroupFacts& group) {
+    const Op first = present(group.ranks.front());
+    Term all = 0;
+    for (const int member : group.ranks) {
+      const Op& op = present(member);
+      if (op.block != first.block || op.micro_batch != first.micro_batch || op.mode != first.mode) {
+        fail(member, "meets another block");
+      }
+      if (op.bytes != sum_bytes(op) || op.type != ElementType::float64) {
+        fail(member, "sums another size");
+      }
+      if (group.name != expected_sum_group(member)) fail(member, "sums over another group");
+      all += term({37, reads_of(member, op, op.kind == OpKind::backward)});
+    }
+    for (const int member : group.ranks) {
+      summed_ = all;
+      compute(member, present(member));
+    }
+    summed_ = 0;
+  }
+
+  std::int64_t sum_bytes(const Op& op) const {
+    if (op.block < 0 || op.block >= std::ssize(blocks_)) return -1;
+    const BlockFacts& block = blocks_[op.block];
+    std::int64_t bytes = 0;
+    for (const auto& sum : op.kind == OpKind::forward ? block.forward_sums : block.backward_sums) {
+      bytes += 8 * sum.elements;
+    }
+    return bytes == 0 ? -1 : bytes;
+  }
+
+  std::string expected_sum_group(int rank) const {
+    std::vector<std::string> axes;
+    for (const auto& [axis, size] : plan_.mesh.axes()) {
+      if (axis != "pipe") axes.push_back(axis);
+    }
+    return plan_.mesh.group_name(axes, rank) + " in blocks";
+  }
+
+  // Whether the block of a forward or backward has to meet others, and does not.
+  bool forgets_to_meet(const Op& op) const {
+    if (op.group != -1 || op.mode == ForwardMode::evaluate) return false;
+    bool split = false;
+    for (const auto& [axis, size] : plan_.mesh.axes())
+      split = split || (axis != "pipe" && size > 1);
+    return split && sum_bytes(op) > 0;
+  }
 
   void agree(const GroupFacts& group) {
     Term sum = 0;
@@ -328,6 +391,7 @@ class Interpreter {
   const std::vector<BlockFacts>& blocks_;
   const Plan& plan_;
   std::vector<Rank> ranks_;
+  Term summed_ = 0;  // what the block that runs has from the other members of its group
   std::map<std::pair<int, int>, std::deque<Message>> wires_;
   std::string error_;
 };

@@ -91,11 +91,19 @@ inline Job random_job(std::uint32_t seed) {
   job.plan.recompute.mode = dice.of<RecomputeMode>(
       {RecomputeMode::none, RecomputeMode::all, RecomputeMode::sqrt, RecomputeMode::every});
 
+  const bool sums = dice.one_in(3);  // over the batch, which is then not cut
+  if (sums) job.plan.pipeline.micro_batches = 1;
   const int blocks = job.plan.stages() + dice.below(5);
   ActivationFacts x{.name = "x", .sample_shape = {dice.between(1, 9)}};
   for (int i = 0; i < blocks; ++i) {
     job.blocks.push_back(random_block(dice, i, x));
     x = job.blocks.back().outputs.front();
+    if (sums && dice.one_in(2)) {
+      for (int k = dice.between(1, 2); k > 0; --k) {
+        job.blocks.back().forward_sums.push_back({.elements = dice.between(1, 9)});
+      }
+      job.blocks.back().backward_sums.push_back({.elements = dice.between(1, 9)});
+    }
   }
   // The last block always has something to train.
   job.blocks.back().parameters.push_back(

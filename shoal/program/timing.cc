@@ -133,7 +133,7 @@ void Simulation::match_collectives() {
   std::map<std::pair<int, int>, std::size_t> entered;  // by (rank, group index): how often
   for (Task& task : tasks_) {
     const Op& op = op_of(task);
-    if (op.kind != OpKind::all_reduce && op.kind != OpKind::agree) continue;
+    if (!meets_others(op)) continue;
     const auto& groups = programs_[task.rank].groups;
     if (op.group < 0 || op.group >= std::ssize(groups)) continue;
     const GroupFacts& group = groups[op.group];

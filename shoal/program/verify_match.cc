@@ -32,7 +32,7 @@ struct Meetings {
         const Op& op = program.ops[i];
         if (op.kind == OpKind::send) links[{program.rank, op.peer}].sends.push_back(i);
         if (op.kind == OpKind::receive) links[{op.peer, program.rank}].receives.push_back(i);
-        if (op.kind != OpKind::all_reduce && op.kind != OpKind::agree) continue;
+        if (!meets_others(op)) continue;
         groups[numbers[op.group]].ops[program.rank].push_back(i);
       }
       group_numbers.push_back(std::move(numbers));
@@ -95,6 +95,9 @@ class Matcher {
 
   static bool same_call(const Op& a, const Op& b) {
     if (a.kind != b.kind || a.bytes != b.bytes || a.type != b.type) return false;
+    if (a.kind == OpKind::forward || a.kind == OpKind::backward) {
+      return a.block == b.block && a.micro_batch == b.micro_batch && a.mode == b.mode;
+    }
     if (a.kind == OpKind::agree) return true;
     return std::equal(a.accumulates.begin(), a.accumulates.end(), b.accumulates.begin(),
                       b.accumulates.end(),
@@ -104,10 +107,10 @@ class Matcher {
   void match(const Meetings::Collectives& collectives) {
     if (collectives.ops.empty()) return;
     const std::vector<int>& ranks = collectives.group.ranks;
-    static const std::vector<int> kNone;
+    static const std::vector<int> none;
     const auto ops_of = [&](int rank) -> const std::vector<int>& {
       const auto found = collectives.ops.find(rank);
-      return found == collectives.ops.end() ? kNone : found->second;
+      return found == collectives.ops.end() ? none : found->second;
     };
     const int first = ranks.front();
     const std::vector<int>& expected = ops_of(first);
@@ -179,11 +182,12 @@ class Progress {
     const Op& op = op_of(rank);
     switch (op.kind) {
       case OpKind::load:
-      case OpKind::forward:
       case OpKind::loss:
-      case OpKind::backward:
       case OpKind::update:
         return true;
+      case OpKind::forward:
+      case OpKind::backward:
+        return !meets_others(op) || arrive(rank);
       case OpKind::send: {
         Wire& wire = wires_[{rank, op.peer}];
         ++wire.sent;

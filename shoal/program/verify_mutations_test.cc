@@ -46,7 +46,7 @@ std::string_view name_of(Mutation mutation) {
 
 bool sends(const Op& op) {
   return op.kind == OpKind::send || op.kind == OpKind::receive || op.kind == OpKind::all_reduce ||
-         op.kind == OpKind::agree;
+         op.kind == OpKind::agree || op.group >= 0;
 }
 
 // Another number near by, now and then out of range.

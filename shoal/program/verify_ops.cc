@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "shoal/program/passes/passes.h"
 #include "shoal/program/verify_parts.h"
 
 namespace shoal {
@@ -93,7 +94,7 @@ class OpCheck {
     }
     const std::string fault = block_fault(op);
     if (!fault.empty()) return fault;
-    return difference(op, context_.make.forward(op.block, op.micro_batch, op.mode));
+    return block_difference(op, context_.make.forward(op.block, op.micro_batch, op.mode));
   }
 
   std::string loss_fault(const Op& op) const {
@@ -113,7 +114,23 @@ class OpCheck {
       return fmt::format("the lowest trainable block is {}: nothing below needs a backward",
                          context_.make.lowest_trainable());
     }
-    return difference(op, context_.make.backward(op.block, op.micro_batch));
+    return block_difference(op, context_.make.backward(op.block, op.micro_batch));
+  }
+
+  // `should` lacks what its block sums over the batch.
+  std::string block_difference(const Op& op, Op should) const {
+    const GroupFacts group = batch_sum_group(context_.plan, program_.rank);
+    if (!group.ranks.empty() && !context_.make.batch_sums(should).empty()) {
+      if (op.group < 0 || op.group >= std::ssize(program_.groups)) {
+        return fmt::format("its block sums over the batch, and there is no group {}", op.group);
+      }
+      if (program_.groups[op.group] != group) {
+        return fmt::format("its block sums over group {} instead of group {}",
+                           program_.groups[op.group].name, group.name);
+      }
+      context_.make.add_batch_sums(should, op.group);
+    }
+    return difference(op, should);
   }
 
   // The rank of this pipeline that holds the block.

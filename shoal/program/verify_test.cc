@@ -229,6 +229,29 @@ TEST(Verify, ACollectiveThatAMemberLacksIsNamed) {
                                      "counterpart on rank 1"));
 }
 
+TEST(Verify, ABlockThatSumsAloneOrInAnotherGroupIsNamed) {
+  auto chain = chain_facts(2);
+  chain[1].forward_sums = {{.elements = 5}};
+  chain[1].backward_sums = {{.elements = 5}};
+  const Plan plan = plan_over({{"data", 2}}, 8);
+  const RankPrograms good = train_programs(chain, plan);
+  EXPECT_THAT(verify(good, chain, plan), IsEmpty());
+  const auto forward_of = [](RankPrograms& programs) -> Op& {
+    auto& ops = programs[1].ops;
+    return *std::find_if(ops.begin(), ops.end(), [](const Op& op) { return meets_others(op); });
+  };
+  RankPrograms alone = good;
+  forward_of(alone).group = -1;
+  EXPECT_THAT(verify(alone, chain, plan),
+              Contains(AllOf(HasSubstr("rank 1"), HasSubstr("its block sums over the batch"))));
+  RankPrograms astray = good;
+  for (int i = 0; i < std::ssize(astray[1].groups); ++i) {
+    if (astray[1].groups[i].name == "data") forward_of(astray).group = i;
+  }
+  EXPECT_THAT(verify(astray, chain, plan),
+              Contains(HasSubstr("sums over group data instead of group data in blocks")));
+}
+
 TEST(Verify, BytesAreThoseOfTheFacts) {
   Fixture job(two_stages());
   job.ops()[job.at("Send(A0>1)")].bytes = 12;

@@ -168,7 +168,7 @@ TEST(C10dBackendTest, ReduceScattersInEveryForm) {
     auto whole = torch::arange(6, torch::kFloat);
     auto part = torch::empty({3});
     backend._reduce_scatter_base(part, whole, {})->wait();
-    EXPECT_TRUE(torch::equal(part, 2 * whole.narrow(0, 3 * rank, 3)));
+    EXPECT_TRUE(torch::equal(part, 2 * whole.narrow(0, std::int64_t{3} * rank, 3)));
 
     // Pieces may differ in size.
     Tensors out{torch::empty({rank == 0 ? 1 : 4})};

@@ -66,7 +66,7 @@ TEST(MemoryAccount, OneAccountServesSeveralThreads) {
   }
   EXPECT_EQ(account->current(), 7 * kKiB);
   EXPECT_GE(account->peak(), 7 * kKiB);
-  EXPECT_LE(account->peak(), 7 * kKiB + 3 * 3 * kKiB);
+  EXPECT_LE(account->peak(), 16 * kKiB);
   const MemoryAccountScope scope(account);
   made_there.reset();
   EXPECT_EQ(account->current(), 0);

@@ -42,18 +42,20 @@ class SharingAllocator final : public c10::Allocator {
     below_->copy_data(to, from, bytes);
   }
 
+  c10::Allocator& below() const { return *below_; }
+
  private:
   c10::Allocator* const below_;
 };
 
-// LibTorch's own, before which the other then stands.
+// LibTorch's own, before which the other then stands, to the very end: it is never destroyed.
 c10::Allocator& allocator_below() {
-  static c10::Allocator* const below = [] {
-    c10::Allocator* const before = c10::GetCPUAllocator();
-    c10::SetCPUAllocator(new SharingAllocator(before), /*priority=*/255);
-    return before;
+  static const SharingAllocator& ours = *[] {
+    auto* const made = new SharingAllocator(c10::GetCPUAllocator());
+    c10::SetCPUAllocator(made, /*priority=*/255);
+    return made;
   }();
-  return *below;
+  return ours.below();
 }
 
 // Eight sizes between powers of two; whole pages.

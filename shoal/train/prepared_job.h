@@ -13,9 +13,9 @@
 namespace shoal {
 
 struct PrepareOptions {
-  bool measure_costs = false;  // time the blocks (for plans and balanced stages)
-  std::string facts_file;      // read facts instead of recording them
-  std::string programs_file;   // run these programs, edited by hand, instead of the plan's
+  bool measure_costs = false;      // time the blocks (for plans and balanced stages)
+  std::string facts_file = {};     // read facts instead of recording them
+  std::string programs_file = {};  // run these programs, edited by hand, instead of the plan's
 };
 
 struct PreparedJob {

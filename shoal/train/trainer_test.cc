@@ -228,6 +228,50 @@ batch = 20
   }
 }
 
+TEST(Trainer, GlobalBatchNormFollowsTheSingleWorkerUnderEveryPlan) {
+  const char* text = R"(
+seed = 3
+[model]
+layers = [[{conv = 4, kernel = 3, bias = false}, "batch_norm", "relu"],
+          [{residual = [{conv = 4, padding = 1}, "batch_norm"], shortcut = ["batch_norm"]}, "relu"],
+          [{dropout2d = 0.2}, "flatten", {linear = 12}, "batch_norm", "tanh"], {linear = 10}]
+batch_norm = "global"
+[data]
+name = "random"
+shape = [1, 8, 8]
+size = 105
+test_size = 30
+[train]
+steps = 8
+batch = 20
+momentum = 0.9
+lr = 0.05
+precision = "fp64"
+)";
+  const RunReport expected = run_all(prepared({}, 1, text)).front();
+  const std::vector<std::pair<int, Settings>> plans{
+      {2, {}},
+      {3, {"recompute.mode=all"}},
+      {3, {"execute.lanes=threads", "data_parallel.bucket_bytes=100"}},
+      {4, {"parallel.mesh={pipe=2, data=2}"}},
+      {7, {}},  // the last batch has 5 samples: two workers have none
+      {2, {"freeze.blocks=1"}},
+  };
+  const RunReport frozen = run_all(prepared({"freeze.blocks=1"}, 1, text)).front();
+  for (const auto& [workers, settings] : plans) {
+    const auto reports = run_all(prepared(settings, workers, text));
+    const bool freezes = !settings.empty() && settings.front() == "freeze.blocks=1";
+    const RunReport& twin = freezes ? frozen : expected;
+    SCOPED_TRACE(fmt::format("{} workers {}", workers, ::testing::PrintToString(settings)));
+    EXPECT_LT(largest_relative_gap(reports.front().loss, twin.loss), 1e-9);
+    EXPECT_NEAR(reports.front().evaluations.back().loss, twin.evaluations.back().loss,
+                1e-9 * twin.evaluations.back().loss);
+  }
+  // Before the last batch, of which one worker would have a single sample.
+  const auto local = run_all(prepared({"model.batch_norm=local", "train.steps=4"}, 3, text));
+  EXPECT_GT(std::abs(local.front().loss[3] - expected.loss[3]), 1e-6);
+}
+
 struct TwoPaths : torch::nn::Module {
   TwoPaths() {
     used = register_module("used", torch::nn::Linear(20, 10));
@@ -259,6 +303,78 @@ TEST(Trainer, OverlapsInsideAUsersModuleThatIsOneBlock) {
   const RunReport expected = trained(1);
   EXPECT_LT(largest_relative_gap(trained(2).loss, expected.loss), 1e-9);
   EXPECT_LT(largest_relative_gap(trained(5).loss, expected.loss), 1e-9);
+}
+
+// An embedding with sparse gradients, and a path that only some batches take.
+struct Branching : torch::nn::Module {
+  Branching() {
+    table = register_module("table",
+                            torch::nn::Embedding(torch::nn::EmbeddingOptions(12, 6).sparse(true)));
+    often = register_module("often", torch::nn::Linear(6, 10));
+    seldom = register_module("seldom", torch::nn::Linear(6, 10));
+  }
+  at::Tensor forward(at::Tensor x) {
+    const at::Tensor words = (x * 3 + 6).floor().clamp(0, 11).to(at::kLong);
+    const at::Tensor h = table(words).mean(1);
+    at::Tensor y = often(h);
+    // By sample, so that the function does not depend on how a batch is cut; a part without such
+    // samples leaves the second path alone.
+    const at::Tensor large = x.select(1, 0) > 1.2;
+    if (!large.any().item<bool>()) return y;
+    return y + large.to(h.scalar_type()).unsqueeze(1) * seldom(h);
+  }
+  torch::nn::Embedding table{nullptr};
+  torch::nn::Linear often{nullptr}, seldom{nullptr};
+};
+
+TEST(Trainer, AUsersModuleMayHaveSparseGradientsAndBranchOnItsData) {
+  configure_torch(1);
+  Job job;
+  job.data.name = DataName::random;
+  job.data.shape = {5};
+  job.data.size = 60;
+  job.train.batch = 6;
+  job.train.steps = 20;
+  job.train.precision = Precision::fp64;
+  job.train.optimizer.momentum = 0.9;
+  job.train.rate.lr = 0.1;
+  job.execute.lanes = LanePolicy::threads;
+  const Chain chain = chain_of_module("net", [] { return std::make_shared<Branching>(); });
+  const auto trained = [&](int workers, int micro_batches) {
+    job.pipeline.micro_batches = micro_batches;  // accumulation, without a sum in between
+    return run_all(prepare(job, open_data(job.data, 0), chain, workers)).front();
+  };
+  const RunReport expected = trained(1, 1);
+  EXPECT_LT(expected.loss.back(), expected.loss.front());
+  EXPECT_LT(largest_relative_gap(trained(2, 1).loss, expected.loss), 1e-9);
+  EXPECT_LT(largest_relative_gap(trained(3, 2).loss, expected.loss), 1e-9);
+}
+
+TEST(Trainer, PicturesWithChannelsLastTrainAlike) {
+  const char* text = R"(
+seed = 3
+[model]
+layers = [[{conv = 8, padding = 1}, "relu"], [{conv = 8, kernel = 1}, {pool = 2}],
+          [{residual = [{conv = 8, padding = 1}, "batch_norm"]}, "global_avg_pool", {linear = 10}]]
+batch_norm = "global"
+[data]
+name = "random"
+shape = [3, 8, 8]
+size = 60
+test_size = 20
+[train]
+steps = 6
+batch = 12
+optimizer = "adamw"
+lr = 0.01
+clip_norm = 0.5
+precision = "fp64"
+)";
+  const RunReport expected = run_all(prepared({}, 1, text)).front();
+  for (const int workers : {1, 3}) {
+    const auto reports = run_all(prepared({"model.picture_layout=channels_last"}, workers, text));
+    EXPECT_LT(largest_relative_gap(reports.front().loss, expected.loss), 1e-9) << workers;
+  }
 }
 
 TEST(Trainer, NamesStepAndBlockOfWhatIsNotFinite) {

@@ -37,6 +37,13 @@ RankPrograms recompute(RankPrograms programs, const std::vector<BlockFacts>& blo
 RankPrograms data_parallel(RankPrograms programs, const std::vector<BlockFacts>& blocks,
                            const Plan& plan);
 
+// Blocks that sum over the batch while they run do it over the ranks that hold its parts, in a
+// group of their own: the compute lane must not wait its turn in a lane of buckets.
+RankPrograms batch_sums(RankPrograms programs, const std::vector<BlockFacts>& blocks,
+                        const Plan& plan);
+// That group: empty where a rank has the whole batch.
+GroupFacts batch_sum_group(const Plan& plan, int rank);
+
 // Frees every value after its last use; the last pass before versions are numbered.
 RankPrograms free_after_last_use(RankPrograms programs);
 

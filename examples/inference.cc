@@ -1,0 +1,44 @@
+// A trained checkpoint, used in a program of your own. Two workers train it here; one uses it.
+#include <fmt/format.h>
+#include <shoal/shoal.h>
+
+#include <filesystem>
+
+int main() {
+  const auto folder = std::filesystem::temp_directory_path() / "shoal-example-inference";
+  std::filesystem::remove_all(folder);
+  shoal::Job job;
+  job.model.name = "mlp";
+  job.data.name = shoal::DataName::random;
+  job.data.shape = {20};
+  job.train.epochs = 3;
+  job.train.rate.lr = 0.1;
+  job.checkpoint.path = folder.string();
+
+  shoal::configure_torch(1);
+  const shoal::PreparedJob trained = shoal::prepare(job, /*workers=*/2);
+  shoal::run_ranks(2, job.comm,
+                   [&](shoal::World& world) { shoal::Trainer(world, trained, {}).run(); });
+
+  job.checkpoint.path.clear();
+  const shoal::PreparedJob prepared = shoal::prepare(job, /*workers=*/1);
+  double accuracy = 0;
+  shoal::run_ranks(1, job.comm, [&](shoal::World& world) {
+    shoal::Trainer trainer(world, prepared, {});
+    trainer.load_weights(*shoal::find_newest(folder).newest);
+    shoal::Executor executor(world, prepared.programs, trainer.model(), prepared.chain, {});
+    std::vector<std::int64_t> ids(200);
+    std::iota(ids.begin(), ids.end(), 0);
+    shoal::Batch batch;
+    prepared.data.test->read(ids, batch);
+    const at::Tensor inputs =
+        at::from_blob(batch.inputs.data(), {batch.samples, 20}, at::kFloat).clone();
+    const at::Tensor scores = executor.predict({.batches = [&](shoal::Deadline) {
+      return shoal::StepBatch{inputs, {}, ids};
+    }});
+    accuracy = (scores.argmax(1) == at::tensor(batch.labels)).to(at::kFloat).mean().item<double>();
+  });
+  fmt::print("{:.1f} % of 200 samples are told right\n", 100 * accuracy);
+  std::filesystem::remove_all(folder);
+  return accuracy > 0.5 ? 0 : 1;
+}
