@@ -22,11 +22,15 @@ int main() {
 
   job.checkpoint.path.clear();
   const shoal::PreparedJob prepared = shoal::prepare(job, /*workers=*/1);
+  const shoal::Checkpoint checkpoint(*shoal::find_newest(folder).newest);
   double accuracy = 0;
   shoal::run_ranks(1, job.comm, [&](shoal::World& world) {
-    shoal::Trainer trainer(world, prepared, {});
-    trainer.load_weights(*shoal::find_newest(folder).newest);
-    shoal::Executor executor(world, prepared.programs, trainer.model(), prepared.chain, {});
+    shoal::RankModel model(prepared.chain, prepared.programs, /*rank=*/0, {});
+    const at::NoGradGuard no_grad;
+    for (shoal::HeldTensor& held : model.held()) {
+      if (held.role != "optimizer") held.tensor.copy_(checkpoint.tensor(held.name));
+    }
+    shoal::Executor executor(world, prepared.programs, model, prepared.chain, {});
     std::vector<std::int64_t> ids(200);
     std::iota(ids.begin(), ids.end(), 0);
     shoal::Batch batch;
