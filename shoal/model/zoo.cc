@@ -187,6 +187,10 @@ OptionTable describe(ModelOptions& options) {
           option("loss", options.loss,
                  "auto, cross_entropy or mean_squared; auto follows the data's labels."),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
+          option("weights", options.weights,
+                 "What training begins with: a .safetensors file, a folder of NAME.npy files, or a "
+                 "checkpoint; all parameters and buffers, in their shapes. Empty: initial values "
+                 "that depend on the seed."),
       }};
 }
 

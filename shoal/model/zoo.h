@@ -18,6 +18,9 @@ struct ModelOptions {
   nlohmann::json layers;
   std::string loss = "auto";  // cross_entropy, mean_squared; auto follows the data's labels
   std::vector<std::int64_t> hidden = {128};  // widths of "mlp"
+  // What training begins with in place of initial values: a .safetensors file, a folder of .npy
+  // files, or a checkpoint; empty: initial values by the seed.
+  std::string weights;
   std::vector<std::string> problems() const;
 };
 OptionTable describe(ModelOptions& options);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shoal/checkpoint/weights.h"
 #include "shoal/comm/across_ranks.h"
 #include "shoal/core/error.h"
 #include "shoal/train/weights_digest.h"
@@ -17,6 +18,18 @@ void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>
         "{}{}: take the model that wrote it, or another [checkpoint] path", error.faults.front(),
         others == 0 ? "" : fmt::format("; {} more tensors differ", others)));
   }
+}
+
+void load_weights(const std::filesystem::path& path, const Programs& programs,
+                  std::vector<PersistentTensor>& tensors) {
+  Shapes model;
+  for (const BlockFacts& block : programs.blocks) {
+    for (const auto& parameter : block.parameters) model[parameter.name] = parameter.shape;
+    for (const auto& buffer : block.buffers) model[buffer.name] = buffer.shape;
+  }
+  const Weights weights(path);
+  require_none(problems_of(weights, model));
+  load(weights, tensors);
 }
 
 std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,

@@ -24,6 +24,12 @@ std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const
 // Fills the tensors. Throws InvalidInput with one sentence, however many of them differ.
 void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>& tensors);
 
+// Fills this rank's parameters and buffers from a checkpoint, a .safetensors file or a folder of
+// .npy files. Throws InvalidInput for a fault in any of the model's tensors, also those of other
+// ranks.
+void load_weights(const std::filesystem::path& path, const Programs& programs,
+                  std::vector<PersistentTensor>& tensors);
+
 // One thread drives it; all ranks make the same calls at the same steps.
 class Checkpointing {
  public:

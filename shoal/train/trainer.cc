@@ -55,6 +55,9 @@ class Trainer::Impl {
     } else {
       checkpointing_.require_new_folder();
     }
+    if (next_step_ == 0 && !prepared.job.model.weights.empty()) {
+      load_weights(prepared.job.model.weights);
+    }
     first_step_ = next_step_;
     figures_.launched = options_.launched;
   }
@@ -129,10 +132,10 @@ class Trainer::Impl {
     return report;
   }
 
-  void load_weights(const std::filesystem::path& folder) {
+  void load_weights(const std::filesystem::path& path) {
     std::vector<PersistentTensor> tensors =
         persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
-    load_same_model(Checkpoint(folder), tensors);
+    shoal::load_weights(path, prepared_.programs, tensors);
   }
 
  private:
@@ -268,8 +271,8 @@ EvaluationReport Trainer::evaluate(const Dataset& set, const std::string& name) 
   return impl_->evaluate(set, name);
 }
 RunReport Trainer::run() { return impl_->run(); }
-void Trainer::load_weights(const std::filesystem::path& checkpoint) {
-  impl_->load_weights(checkpoint);
+void Trainer::load_weights(const std::filesystem::path& path) {
+  impl_->load_weights(path);
 }
 RankModel& Trainer::model() { return impl_->model(); }
 

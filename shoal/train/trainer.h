@@ -43,8 +43,9 @@ class Trainer {
   // Steps until finished, evaluations, the last checkpoint, the trace; what `shoal train` does.
   RunReport run();
 
-  // Fills the model from a checkpoint folder (parameters and buffers only).
-  void load_weights(const std::filesystem::path& checkpoint);
+  // Fills parameters and buffers from a checkpoint, a .safetensors file or a folder of .npy files.
+  // Throws InvalidInput, naming the tensors that do not fit.
+  void load_weights(const std::filesystem::path& path);
   RankModel& model();
 
  private:
