@@ -130,6 +130,20 @@ Option make(std::string name, std::string type, std::string help,
 
 }  // namespace
 
+OptionTable may_change(OptionTable table, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    Option* const option = detail::find_option(table, key);
+    check(option != nullptr, fmt::format("[{}] has no key '{}'", table.name, key));
+    option->on_resume = OnResume::may_change;
+  }
+  return table;
+}
+
+OptionTable may_change(OptionTable table) {
+  for (Option& option : table.options) option.on_resume = OnResume::may_change;
+  return table;
+}
+
 Option option(std::string name, std::int64_t& field, std::string help) {
   return make(
       std::move(name), "integer", std::move(help),
