@@ -21,6 +21,7 @@ struct TrainArguments {
   bool quiet = false;
   std::filesystem::path report;
   std::filesystem::path trace;
+  std::string metrics;   // folder; empty: what the job says
   std::string facts;     // read block facts from here
   std::string programs;  // run these programs
   LaunchOptions launch;

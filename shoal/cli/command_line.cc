@@ -61,6 +61,9 @@ CLI::App& add_train(CLI::App& app, TrainArguments& arguments) {
   train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
   add_file(train, "--report", arguments.report, "Write the run's figures as JSON");
   add_file(train, "--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
+  train.add_option("--metrics", arguments.metrics,
+                   "Write figures of every step into files of this folder: [metrics] path")
+      ->type_name("FOLDER");
   add_file(train, "--facts", arguments.facts, "Read facts about the blocks instead of measuring");
   add_file(train, "--programs", arguments.programs,
            "Run these programs (see plan --save-programs)");

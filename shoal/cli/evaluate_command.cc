@@ -31,6 +31,7 @@ Job for_one_worker(Job job) {
   job.parallel = {};
   job.pipeline = {};
   job.checkpoint.path.clear();
+  job.metrics.path.clear();
   return job;
 }
 

@@ -36,6 +36,7 @@ std::vector<OptionTable> Job::tables() {
           may_change(describe(recompute)),
           describe(freeze),
           may_change(describe(checkpoint)),
+          may_change(describe(metrics)),
           may_change(describe(comm)),
           may_change(describe(execute))};
 }
@@ -51,6 +52,7 @@ std::vector<std::string> Job::problems() const {
   append(faults, recompute.problems());
   append(faults, freeze.problems());
   append(faults, checkpoint.problems());
+  append(faults, metrics.problems());
   append(faults, comm.problems());
   append(faults, execute.problems());
   return faults;

@@ -395,7 +395,7 @@ TEST(Resume, HowLongHowFastAndWhereMayChange) {
       resume_refusals({"train.steps=20", "train.lr=0.1", "train.lr_schedule=cosine",
                        "train.clip_norm=1", "train.evaluate=false", "data.threads=2",
                        "pipeline.microbatches=2", "recompute.mode=all", "comm.algorithm=ring",
-                       "execute.threads=2", "checkpoint.keep=3"},
+                       "execute.threads=2", "metrics.path=/m", "checkpoint.keep=3"},
                       stored_tables({})),
       testing::IsEmpty());
 }
