@@ -116,6 +116,10 @@ class Trainer::Impl {
     return report;
   }
 
+  void predict(const Dataset& set, const PredictionSink& sink) {
+    predict_set(executor_, prepared_, world_.rank(), set, sink);
+  }
+
   RunReport run() {
     for (Observer* observer : options_.observers) observer->started(start_report());
     while (!finished()) {
@@ -294,6 +298,7 @@ std::int64_t Trainer::next_step() const { return impl_->next_step(); }
 EvaluationReport Trainer::evaluate(const Dataset& set, const std::string& name) {
   return impl_->evaluate(set, name);
 }
+void Trainer::predict(const Dataset& set, const PredictionSink& sink) { impl_->predict(set, sink); }
 RunReport Trainer::run() { return impl_->run(); }
 void Trainer::load_weights(const std::filesystem::path& path) { impl_->load_weights(path); }
 RankModel& Trainer::model() { return impl_->model(); }

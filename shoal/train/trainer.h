@@ -11,6 +11,7 @@
 #include "shoal/comm/world.h"
 #include "shoal/core/stop_request.h"
 #include "shoal/train/observer.h"
+#include "shoal/train/prediction.h"
 #include "shoal/train/prepared_job.h"
 #include "shoal/train/run_report.h"
 
@@ -39,6 +40,9 @@ class Trainer {
   std::int64_t next_step() const;
 
   EvaluationReport evaluate(const Dataset& set, const std::string& name);
+
+  // Outputs for all samples of the set, in their order, to `sink` on rank 0 (see prediction.h).
+  void predict(const Dataset& set, const PredictionSink& sink);
 
   // Steps until finished, evaluations, the last checkpoint, the trace; what `shoal train` does.
   RunReport run();
