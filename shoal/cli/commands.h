@@ -19,6 +19,7 @@ int comm_test_command(const CommTestArguments& arguments);
 int comm_engines_command(const CommEnginesArguments& arguments);
 int comm_tune_command(const CommTuneArguments& arguments);
 int comm_bench_command(const CommBenchArguments& arguments);
-int options_command(bool markdown);  // every key of a job file
+int options_command(bool markdown);                // every key of a job file
+int completion_command(const std::string& shell);  // bash, zsh, fish
 
 }  // namespace shoal

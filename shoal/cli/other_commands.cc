@@ -3,7 +3,9 @@
 #include <iostream>
 
 #include "shoal/checkpoint/checkpoint.h"
+#include "shoal/cli/command_set.h"
 #include "shoal/cli/commands.h"
+#include "shoal/cli/completion.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/train/job.h"
 
@@ -45,6 +47,17 @@ int options_command(bool markdown) {
   } else {
     std::cout << help_text(job.tables());
   }
+  return kOk;
+}
+
+int completion_command(const std::string& shell) {
+  CommandSet commands;
+  const CommandWords words = command_words(commands.app());
+  Job job;
+  const std::vector<SettingWords> settings = setting_words(job.tables());
+  std::cout << (shell == "bash"  ? bash_completion(words, settings)
+                : shell == "zsh" ? zsh_completion(words, settings)
+                                 : fish_completion(words, settings));
   return kOk;
 }
 

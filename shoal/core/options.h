@@ -44,6 +44,8 @@ struct Option {
   std::function<nlohmann::json()> get;
   // A table reaches set() as a list of [name, value] in file order: JSON objects have no order.
   bool keeps_order = false;
+  // What it may be, as in TOML without quotes, where that is a list: what a shell offers.
+  std::vector<std::string> values = {};
   OnResume on_resume = OnResume::kept;
 };
 
@@ -78,6 +80,9 @@ Option option(std::string name, nlohmann::json& field, std::string help);
 template <typename Enum>
 Option choice(std::string name, Enum& field, const std::vector<std::pair<std::string, Enum>>& names,
               std::string help);
+
+// A text option whose owner checks it against these values.
+Option with_values(Option option, std::vector<std::string> values);
 
 // The same table where these keys may change on resume; each has to be one of its own (checked).
 OptionTable may_change(OptionTable table, const std::vector<std::string>& keys);

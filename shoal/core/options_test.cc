@@ -253,6 +253,17 @@ TEST(Options, WhatIsNotNamedStaysOnResume) {
   EXPECT_THROW(may_change(describe(fields), {"rael"}), BrokenInvariant);
 }
 
+TEST(Options, AChoiceListsItsValues) {
+  bool on = true;
+  std::string word;
+  EXPECT_THAT(option("on", on, "").values, ElementsAre("true", "false"));
+  EXPECT_THAT(option("word", word, "").values, ElementsAre());
+  EXPECT_THAT(with_values(option("word", word, ""), {"a", "b"}).values, ElementsAre("a", "b"));
+  enum class Way { there, back } way = Way::back;
+  EXPECT_THAT(choice("way", way, {{"there", Way::there}, {"back", Way::back}}, "").values,
+              ElementsAre("there", "back"));
+}
+
 TEST(Options, HelpWrapsLongSentences) {
   int field = 1;
   std::string sentence;

@@ -177,15 +177,19 @@ OptionTable describe(ModelOptions& options) {
       "model",
       "What is trained: a model by name, or a chain of layers.",
       {
-          option("name", options.name,
-                 fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
+          with_values(
+              option("name", options.name,
+                     fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
+              model_names()),
           option("layers", options.layers,
                  "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
                  "{linear = 10}]. An entry is a block; a list of entries makes one block. "
                  "Layers: linear, conv, pool, avg_pool, flatten, reshape, relu, tanh, gelu, "
                  "softmax, batch_norm, layer_norm, dropout, dropout2d, wait."),
-          option("loss", options.loss,
-                 "auto, cross_entropy or mean_squared; auto follows the data's labels."),
+          with_values(option("loss", options.loss,
+                             "auto, cross_entropy or mean_squared; auto follows the data's "
+                             "labels."),
+                      {"auto", "cross_entropy", "mean_squared"}),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
           option("weights", options.weights,
                  "What training begins with: a .safetensors file, a folder of NAME.npy files, or a "

@@ -1,0 +1,175 @@
+#include "shoal/cli/command_set.h"
+
+#include <memory>
+#include <string>
+
+#include "shoal/cli/commands.h"
+#include "shoal/launch/run_command.h"
+
+namespace shoal {
+namespace {
+
+// Options that read the job file, common to several subcommands.
+void add_job_options(CLI::App& app, std::string& job, std::vector<std::string>& settings) {
+  app.add_option("JOB", job, "Job file (TOML); its keys: shoal options")
+      ->required()
+      ->type_name(kJob)
+      ->option_text("REQUIRED");
+  app.add_option("--set", settings, "Set a key of the job; may be repeated")
+      ->type_name(kSetting)
+      ->option_text("TABLE.KEY=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+void add_folder(CLI::App& app, const std::string& name, std::string& folder,
+                const std::string& what) {
+  app.add_option(name, folder, what)->required()->type_name(kFolder)->option_text("REQUIRED");
+}
+
+std::string fault_of_workers(const std::string& text) {
+  const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+  const bool positive = number && text.find_first_not_of('0') != std::string::npos;
+  return positive ? std::string() : "give 1 or more workers, not " + text;
+}
+
+CLI::Option* add_set_option(CLI::App& app, std::string& set) {
+  return app.add_option("--on", set, "Which samples of the job")
+      ->type_name("test|validation|train")
+      ->option_text("test|validation|train (test)");
+}
+
+void add_train(CommandSet& set, const std::shared_ptr<TrainArguments>& kept) {
+  TrainArguments& arguments = *kept;
+  CLI::App& train = *set.app().add_subcommand("train", "Train a model on one or several workers");
+  add_job_options(train, arguments.job, arguments.settings);
+  train
+      .add_option_function<std::string>(
+          "--mode",
+          [&arguments](const std::string& mode) {
+            arguments.mode = mode == "threads" ? WorkerMode::threads : WorkerMode::processes;
+          },
+          "Workers are processes (as a rule), or threads of one process")
+      ->check(CLI::IsMember({"processes", "threads"}))
+      ->type_name("processes|threads")
+      ->option_text("processes|threads");
+  train.add_flag("--resume", arguments.resume, "Go on from the newest complete checkpoint");
+  add_file_option(train, "--report", arguments.report, "Write the run's figures as JSON");
+  add_file_option(train, "--trace", arguments.trace, "Write what ran when, for Chrome or Perfetto");
+  train
+      .add_option("--metrics", arguments.metrics,
+                  "Write figures of every step into files of this folder: [metrics] path")
+      ->type_name(kFolder);
+  train.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring")
+      ->type_name(kFile);
+  train
+      .add_option("--programs", arguments.programs, "Run these programs (see plan --save-programs)")
+      ->type_name(kFile);
+  train.add_flag("--quiet", arguments.quiet, "Print nothing but errors");
+  train.footer("Starting workers:\n" + launch_options_help());
+  set.add(train, [kept](const auto& command_line) { return train_command(*kept, command_line); });
+}
+
+void add_plan(CommandSet& set) {
+  auto kept = std::make_shared<PlanArguments>();
+  PlanArguments& arguments = *kept;
+  CLI::App& plan =
+      *set.app().add_subcommand("plan", "Print each rank's program and a picture; runs nothing");
+  add_job_options(plan, arguments.job, arguments.settings);
+  plan.add_option("-n", arguments.workers, "Workers (as many as the job's mesh has, else 1)")
+      ->check(fault_of_workers)
+      ->option_text("N");
+  add_file_option(plan, "--svg", arguments.svg, "Draw the step, as simulated");
+  plan.add_option("--facts", arguments.facts, "Read facts about the blocks instead of measuring")
+      ->type_name(kFile);
+  add_file_option(plan, "--save-facts", arguments.save_facts, "Write the facts as JSON");
+  add_file_option(plan, "--save-programs", arguments.save_programs, "Write the programs as JSON");
+  plan.add_flag("--no-costs", arguments.no_costs, "Do not time the blocks");
+  set.add(plan, [kept](const auto&) { return plan_command(*kept); });
+}
+
+void add_evaluate(CommandSet& set) {
+  auto kept = std::make_shared<EvaluateArguments>();
+  EvaluateArguments& arguments = *kept;
+  CLI::App& evaluate = *set.app().add_subcommand("evaluate", "Evaluate a checkpoint");
+  add_folder(evaluate, "CHECKPOINT", arguments.checkpoint, "Folder of one checkpoint");
+  add_job_options(evaluate, arguments.job, arguments.settings);
+  add_set_option(evaluate, arguments.set);
+  set.add(evaluate, [kept](const auto&) { return evaluate_command(*kept); });
+}
+
+void add_checkpoint_commands(CommandSet& set) {
+  CLI::App& checkpoint = *set.app().add_subcommand("checkpoint", "Look at checkpoints");
+  checkpoint.require_subcommand(1);
+  auto folders = std::make_shared<std::pair<std::string, std::string>>();
+  CLI::App& diff = *checkpoint.add_subcommand("diff", "Largest difference of each tensor");
+  add_folder(diff, "A", folders->first, "Folder of a checkpoint");
+  add_folder(diff, "B", folders->second, "Folder of another");
+  set.add(diff, [folders](const auto&) {
+    return checkpoint_diff_command(folders->first, folders->second);
+  });
+}
+
+void add_options(CommandSet& set) {
+  auto markdown = std::make_shared<bool>(false);
+  CLI::App& options = *set.app().add_subcommand("options", "Every key of a job file");
+  options.add_flag("--markdown", *markdown, "As a page of the documentation");
+  set.add(options, [markdown](const auto&) { return options_command(*markdown); });
+}
+
+void add_completion(CommandSet& set) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App& completion = *set.app().add_subcommand(
+      "completion", "Print what a shell needs to complete commands, options and keys of jobs");
+  completion.add_option("SHELL", *shell, "Whose: bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->type_name("bash|zsh|fish")
+      ->option_text("REQUIRED");
+  completion.footer(
+      "Now and in every new shell:\n"
+      "  bash: echo 'source <(shoal completion bash)' >> ~/.bashrc\n"
+      "  zsh:  shoal completion zsh > \"${fpath[1]}/_shoal\"\n"
+      "  fish: shoal completion fish > ~/.config/fish/completions/shoal.fish");
+  set.add(completion, [shell](const auto&) { return completion_command(*shell); });
+}
+
+}  // namespace
+
+void add_file_option(CLI::App& app, const std::string& name, std::filesystem::path& file,
+                     const std::string& what) {
+  app.add_option(name, file, what)->type_name(kFile);
+}
+
+std::string one_of(const std::string& names) {
+  std::string joined;
+  for (const char c : names) {
+    if (c != ' ') joined += c == ',' ? '|' : c;
+  }
+  return joined;
+}
+
+CommandSet::CommandSet()
+    : app_("Trains models on as many workers as they really need", "shoal"),
+      train_(std::make_shared<TrainArguments>()) {
+  app_.require_subcommand(1);
+  // Read before anything else; here for the help and for shells.
+  app_.add_flag("--version", version_, "Print versions, commit, processor and engines, and exit");
+  add_train(*this, train_);
+  add_plan(*this);
+  add_evaluate(*this);
+  app_.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
+  add_checkpoint_commands(*this);
+  add_comm_commands(*this);
+  add_options(*this);
+  add_completion(*this);
+}
+
+int CommandSet::run(const std::vector<std::string>& command_line) const {
+  for (const auto& [command, action] : actions_) {
+    if (command->parsed()) return action(command_line);
+  }
+  return 0;  // unreachable: one is required
+}
+
+}  // namespace shoal
