@@ -28,6 +28,14 @@ struct TrainArguments {
   bool workers_given = false;  // -n stood in the command
 };
 
+struct InitArguments {
+  std::string model = "convnet";
+  std::string data;                 // empty: the first that is there and fits
+  std::string path;                 // of its files
+  std::string output = "job.toml";  // "-": standard output
+  bool force = false;
+};
+
 struct PlanArguments {
   std::string job;
   std::vector<std::string> settings;

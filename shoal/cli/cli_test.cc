@@ -231,7 +231,7 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
 }
 
 TEST(CommandLine, EveryCommandHasHelp) {
-  for (const char* command : {"train", "plan", "evaluate", "checkpoint", "comm",
+  for (const char* command : {"init", "train", "plan", "evaluate", "checkpoint", "comm",
                               "options", "completion"}) {
     const Ran ran = run_shoal({command, "--help"});
     EXPECT_EQ(ran.code, kOk);

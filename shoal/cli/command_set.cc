@@ -1,10 +1,15 @@
 #include "shoal/cli/command_set.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <memory>
 #include <string>
 
 #include "shoal/cli/commands.h"
 #include "shoal/launch/run_command.h"
+#include "shoal/model/zoo.h"
+#include "shoal/train/job.h"
 
 namespace shoal {
 namespace {
@@ -68,6 +73,36 @@ void add_train(CommandSet& set, const std::shared_ptr<TrainArguments>& kept) {
   train.add_flag("--quiet", arguments.quiet, "Print nothing but errors");
   train.footer("Starting workers:\n" + launch_options_help());
   set.add(train, [kept](const auto& command_line) { return train_command(*kept, command_line); });
+}
+
+// Names that a key of the job may have.
+std::string values_of(const std::string& table, const std::string& key) {
+  Job job;
+  for (const OptionTable& one : job.tables()) {
+    if (one.name != table) continue;
+    for (const Option& option : one.options) {
+      if (option.name == key) return fmt::format("{}", fmt::join(option.values, "|"));
+    }
+  }
+  return "";
+}
+
+void add_init(CommandSet& set) {
+  auto kept = std::make_shared<InitArguments>();
+  InitArguments& arguments = *kept;
+  CLI::App& init = *set.app().add_subcommand("init", "Write a job file to begin with");
+  init.add_option("MODEL", arguments.model, fmt::format("{}", fmt::join(model_names(), ", ")))
+      ->type_name(values_of("model", "name"))
+      ->option_text("(convnet)");
+  init.add_option("--data", arguments.data, "What to learn: a data set, or a format of files")
+      ->type_name(values_of("data", "name"))
+      ->option_text("NAME (fashion-mnist)");
+  init.add_option("--path", arguments.path, "The files of the data: [data] path")->type_name(kFile);
+  init.add_option("-o,--output", arguments.output, "Where to; - for standard output")
+      ->type_name(kFile)
+      ->option_text("FILE (job.toml)");
+  init.add_flag("--force", arguments.force, "Replace the file when it is there");
+  set.add(init, [kept](const auto&) { return init_command(*kept); });
 }
 
 void add_plan(CommandSet& set) {
@@ -155,6 +190,7 @@ CommandSet::CommandSet()
   app_.require_subcommand(1);
   // Read before anything else; here for the help and for shells.
   app_.add_flag("--version", version_, "Print versions, commit, processor and engines, and exit");
+  add_init(*this);
   add_train(*this, train_);
   add_plan(*this);
   add_evaluate(*this);
