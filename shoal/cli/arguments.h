@@ -97,6 +97,17 @@ struct EvaluateArguments {
   std::string job;
   std::vector<std::string> settings;
   std::string set = "test";  // or "validation", "train"
+  int workers = 1;           // threads of this process
+};
+
+enum class PredictionFormat : std::uint8_t { csv, npy };
+
+struct PredictArguments {
+  EvaluateArguments of;             // set: empty when files are given
+  std::vector<std::string> inputs;  // files; empty: the job's own samples
+  std::string output;               // empty: standard output
+  PredictionFormat format = PredictionFormat::csv;
+  int top = 1;  // classes of a sample, the most probable first
 };
 
 }  // namespace shoal

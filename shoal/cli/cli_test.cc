@@ -226,12 +226,12 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
   expect_refused({"train", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"evaluate", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
-  expect_refused({"/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
+  expect_refused({"predict", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
   expect_refused({"checkpoint", "diff", "/nowhere/a", "/nowhere/b"}, "/nowhere/a");
 }
 
 TEST(CommandLine, EveryCommandHasHelp) {
-  for (const char* command : {"init", "train", "plan", "evaluate", "checkpoint", "comm",
+  for (const char* command : {"init", "train", "plan", "evaluate", "predict", "checkpoint", "comm",
                               "options", "completion"}) {
     const Ran ran = run_shoal({command, "--help"});
     EXPECT_EQ(ran.code, kOk);

@@ -38,6 +38,12 @@ std::string fault_of_workers(const std::string& text) {
   return positive ? std::string() : "give 1 or more workers, not " + text;
 }
 
+void add_workers(CLI::App& app, int& workers) {
+  app.add_option("-n", workers, "Workers, threads of this process; the result is the same")
+      ->check(fault_of_workers)
+      ->option_text("N (1)");
+}
+
 CLI::Option* add_set_option(CLI::App& app, std::string& set) {
   return app.add_option("--on", set, "Which samples of the job")
       ->type_name("test|validation|train")
@@ -129,8 +135,45 @@ void add_evaluate(CommandSet& set) {
   CLI::App& evaluate = *set.app().add_subcommand("evaluate", "Evaluate a checkpoint");
   add_folder(evaluate, "CHECKPOINT", arguments.checkpoint, "Folder of one checkpoint");
   add_job_options(evaluate, arguments.job, arguments.settings);
+  add_workers(evaluate, arguments.workers);
   add_set_option(evaluate, arguments.set);
   set.add(evaluate, [kept](const auto&) { return evaluate_command(*kept); });
+}
+
+void add_predict(CommandSet& set) {
+  auto kept = std::make_shared<PredictArguments>();
+  PredictArguments& arguments = *kept;
+  CLI::App& predict =
+      *set.app().add_subcommand("predict", "Write what a checkpoint's model says of samples");
+  add_folder(predict, "CHECKPOINT", arguments.of.checkpoint, "Folder of one checkpoint");
+  add_job_options(predict, arguments.of.job, arguments.of.settings);
+  add_workers(predict, arguments.of.workers);
+  CLI::Option* const on = add_set_option(predict, arguments.of.set);
+  predict
+      .add_option("--input", arguments.inputs,
+                  "Samples without labels, in place of the job's; may be repeated: a table of csv, "
+                  "a picture file of idx or fashion-mnist")
+      ->type_name(kFile)
+      ->allow_extra_args(false)
+      ->take_all()
+      ->excludes(on)
+      ->option_text("FILE");
+  predict.add_option("-o,--output", arguments.output, "Replaced when it is complete")
+      ->type_name(kFile)
+      ->option_text("FILE (standard output)");
+  predict
+      .add_option_function<std::string>(
+          "--format",
+          [&arguments](const std::string& format) {
+            arguments.format = format == "npy" ? PredictionFormat::npy : PredictionFormat::csv;
+          },
+          "csv: labels and probabilities; npy: the outputs as they are, for NumPy")
+      ->check(CLI::IsMember({"csv", "npy"}))
+      ->type_name("csv|npy")
+      ->option_text("csv|npy (csv)");
+  predict.add_option("--top", arguments.top, "csv: the K most probable classes of a sample")
+      ->option_text("K (1)");
+  set.add(predict, [kept](const auto&) { return predict_command(*kept); });
 }
 
 void add_checkpoint_commands(CommandSet& set) {
@@ -194,6 +237,7 @@ CommandSet::CommandSet()
   add_train(*this, train_);
   add_plan(*this);
   add_evaluate(*this);
+  add_predict(*this);
   app_.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
   add_checkpoint_commands(*this);
   add_comm_commands(*this);

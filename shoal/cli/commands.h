@@ -13,6 +13,7 @@ namespace shoal {
 int train_command(const TrainArguments& arguments, const std::vector<std::string>& command_line);
 int plan_command(const PlanArguments& arguments);
 int evaluate_command(const EvaluateArguments& arguments);
+int predict_command(const PredictArguments& arguments);
 int init_command(const InitArguments& arguments);
 int checkpoint_diff_command(const std::string& a, const std::string& b);
 int comm_plan_command(const CommPlanArguments& arguments);
