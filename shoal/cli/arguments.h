@@ -36,6 +36,10 @@ struct InitArguments {
   bool force = false;
 };
 
+struct DoctorArguments {
+  std::filesystem::path json;
+};
+
 struct PlanArguments {
   std::string job;
   std::vector<std::string> settings;

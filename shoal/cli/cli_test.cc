@@ -232,7 +232,7 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
 
 TEST(CommandLine, EveryCommandHasHelp) {
   for (const char* command : {"init", "train", "plan", "evaluate", "predict", "checkpoint", "comm",
-                              "options", "completion"}) {
+                              "doctor", "options", "completion"}) {
     const Ran ran = run_shoal({command, "--help"});
     EXPECT_EQ(ran.code, kOk);
     EXPECT_THAT(ran.out, HasSubstr("Usage: shoal " + std::string(command)));

@@ -188,6 +188,15 @@ void add_checkpoint_commands(CommandSet& set) {
   });
 }
 
+void add_doctor(CommandSet& set) {
+  auto kept = std::make_shared<DoctorArguments>();
+  CLI::App& doctor = *set.app().add_subcommand(
+      "doctor", "Say whether a job would run on this machine, and what would make it faster");
+  add_file_option(doctor, "--json", kept->json, "Write the findings as JSON");
+  doctor.footer("Ends with 0 when a job would run, with 1 when something hinders it.");
+  set.add(doctor, [kept](const auto&) { return doctor_command(*kept); });
+}
+
 void add_options(CommandSet& set) {
   auto markdown = std::make_shared<bool>(false);
   CLI::App& options = *set.app().add_subcommand("options", "Every key of a job file");
@@ -241,6 +250,7 @@ CommandSet::CommandSet()
   app_.add_subcommand("run", "Start a program of your own on several workers: run -n N -- PROGRAM");
   add_checkpoint_commands(*this);
   add_comm_commands(*this);
+  add_doctor(*this);
   add_options(*this);
   add_completion(*this);
 }

@@ -14,6 +14,7 @@ int train_command(const TrainArguments& arguments, const std::vector<std::string
 int plan_command(const PlanArguments& arguments);
 int evaluate_command(const EvaluateArguments& arguments);
 int predict_command(const PredictArguments& arguments);
+int doctor_command(const DoctorArguments& arguments);
 int init_command(const InitArguments& arguments);
 int checkpoint_diff_command(const std::string& a, const std::string& b);
 int comm_plan_command(const CommPlanArguments& arguments);
