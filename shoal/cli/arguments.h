@@ -104,6 +104,12 @@ struct EvaluateArguments {
   int workers = 1;           // threads of this process
 };
 
+struct ExportArguments {
+  std::string checkpoint;
+  std::string format = "safetensors";  // or "npy"
+  std::string output;
+};
+
 enum class PredictionFormat : std::uint8_t { csv, npy };
 
 struct PredictArguments {

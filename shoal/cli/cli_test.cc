@@ -227,6 +227,7 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
   expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"evaluate", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
   expect_refused({"predict", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
+  expect_refused({"checkpoint", "export", "/nowhere/a", "-o", "b"}, "/nowhere/a");
   expect_refused({"checkpoint", "diff", "/nowhere/a", "/nowhere/b"}, "/nowhere/a");
 }
 
@@ -256,7 +257,7 @@ TEST(CommandLine, ShellsGetAScriptEach) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Ran ran = run_shoal({"completion", shell});
     EXPECT_EQ(ran.code, kOk);
-    for (const char* word : {"checkpoint", "node-rank", "train.optimizer", "adamw"}) {
+    for (const char* word : {"checkpoint", "export", "node-rank", "train.optimizer", "adamw"}) {
       EXPECT_THAT(ran.out, HasSubstr(word)) << shell;
     }
   }

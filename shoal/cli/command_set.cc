@@ -176,8 +176,28 @@ void add_predict(CommandSet& set) {
   set.add(predict, [kept](const auto&) { return predict_command(*kept); });
 }
 
+void add_checkpoint_export(CommandSet& set, CLI::App& checkpoint) {
+  auto kept = std::make_shared<ExportArguments>();
+  CLI::App& command =
+      *checkpoint.add_subcommand("export", "Write the weights of a checkpoint for other programs");
+  add_folder(command, "DIR", kept->checkpoint, "Folder of a checkpoint");
+  command
+      .add_option("--format", kept->format,
+                  "safetensors: one file; npy: a folder with a file of NumPy for each tensor")
+      ->check(CLI::IsMember({"safetensors", "npy"}))
+      ->type_name("safetensors|npy")
+      ->option_text("safetensors|npy (safetensors)");
+  command
+      .add_option("-o,--output", kept->output, "The file, or the folder, which must not be there")
+      ->required()
+      ->type_name(kFile)
+      ->option_text("PATH REQUIRED");
+  set.add(command, [kept](const auto&) { return checkpoint_export_command(*kept); });
+}
+
 void add_checkpoint_commands(CommandSet& set) {
-  CLI::App& checkpoint = *set.app().add_subcommand("checkpoint", "Look at checkpoints");
+  CLI::App& checkpoint = *set.app().add_subcommand(
+      "checkpoint", "Compare checkpoints, and write their weights for others");
   checkpoint.require_subcommand(1);
   auto folders = std::make_shared<std::pair<std::string, std::string>>();
   CLI::App& diff = *checkpoint.add_subcommand("diff", "Largest difference of each tensor");
@@ -186,6 +206,7 @@ void add_checkpoint_commands(CommandSet& set) {
   set.add(diff, [folders](const auto&) {
     return checkpoint_diff_command(folders->first, folders->second);
   });
+  add_checkpoint_export(set, checkpoint);
 }
 
 void add_doctor(CommandSet& set) {

@@ -17,6 +17,7 @@ int predict_command(const PredictArguments& arguments);
 int doctor_command(const DoctorArguments& arguments);
 int init_command(const InitArguments& arguments);
 int checkpoint_diff_command(const std::string& a, const std::string& b);
+int checkpoint_export_command(const ExportArguments& arguments);
 int comm_plan_command(const CommPlanArguments& arguments);
 int comm_test_command(const CommTestArguments& arguments);
 int comm_engines_command(const CommEnginesArguments& arguments);

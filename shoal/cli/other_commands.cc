@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "shoal/checkpoint/checkpoint.h"
+#include "shoal/checkpoint/weights.h"
 #include "shoal/cli/command_set.h"
 #include "shoal/cli/commands.h"
 #include "shoal/cli/completion.h"
@@ -31,6 +32,23 @@ int checkpoint_diff_command(const std::string& a, const std::string& b) {
     std::cout << fmt::format("{} tensors, largest difference {:.3e}\n", differences.size(),
                              largest);
     return same_tensors && largest == 0 ? kOk : kOther;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+}
+
+int checkpoint_export_command(const ExportArguments& arguments) {
+  try {
+    const Checkpoint checkpoint(arguments.checkpoint);
+    if (arguments.format == "npy") {
+      export_npy(checkpoint, arguments.output);
+    } else {
+      export_safetensors(checkpoint, arguments.output);
+    }
+    std::cout << fmt::format("{}: {} parameters and {} buffers of step {}\n", arguments.output,
+                             checkpoint.names("parameter").size(),
+                             checkpoint.names("buffer").size(), checkpoint.step());
+    return kOk;
   } catch (...) {
     return report_failure(std::current_exception(), /*training=*/false, std::cerr);
   }
