@@ -10,6 +10,17 @@ set_target_properties(shoal_all PROPERTIES EXPORT_NAME shoal)
 set_target_properties(shoal_base PROPERTIES EXPORT_NAME base)
 target_link_libraries(shoal_all INTERFACE ${modules})
 
+# The commit that `shoal --version` prints.
+if(TARGET shoal_cli)
+  set(generated ${CMAKE_BINARY_DIR}/generated)
+  add_custom_target(shoal_commit
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DHEADER=${generated}/shoal_commit.h
+            -P ${PROJECT_SOURCE_DIR}/cmake/ShoalCommit.cmake
+    BYPRODUCTS ${generated}/shoal_commit.h COMMENT "" VERBATIM)
+  add_dependencies(shoal_cli shoal_commit)
+  target_include_directories(shoal_cli PRIVATE ${generated})
+endif()
+
 if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)
   add_executable(shoal_command shoal/cli/main.cc)
   set_target_properties(shoal_command PROPERTIES OUTPUT_NAME shoal)

@@ -215,12 +215,24 @@ void Checkpoint::load(std::vector<PersistentTensor>& tensors) const {
   for (PersistentTensor& wanted : tensors) wanted.tensor.copy_(tensor(wanted.name));
 }
 
-at::Tensor Checkpoint::tensor(const std::string& name) const {
+const SliceRecord& Checkpoint::slice(const std::string& name) const {
   const auto found = index_->slices.find(name);
   if (found == index_->slices.end()) {
     throw InvalidInput(fmt::format("checkpoint {} has no tensor '{}'", folder_.string(), name));
   }
-  return read_slice(folder_, found->second);
+  return found->second;
+}
+
+std::vector<std::int64_t> Checkpoint::shape(const std::string& name) const {
+  return slice(name).shape;
+}
+
+at::ScalarType Checkpoint::type(const std::string& name) const {
+  return scalar_type(slice(name).type);
+}
+
+at::Tensor Checkpoint::tensor(const std::string& name) const {
+  return read_slice(folder_, slice(name));
 }
 
 void Checkpoint::verify() const {

@@ -83,6 +83,10 @@ class Checkpoint {
   const nlohmann::json& facts() const;
   std::vector<std::string> names(const std::string& role) const;  // ascending
 
+  // Of one tensor. Throw InvalidInput when there is none of that name.
+  std::vector<std::int64_t> shape(const std::string& name) const;
+  at::ScalarType type(const std::string& name) const;
+
   // Fills the tensors given by name. Throws InvalidInput naming every tensor that is missing here
   // or has another shape or type, Corrupt when bytes do not have their checksum.
   void load(std::vector<PersistentTensor>& tensors) const;
@@ -92,6 +96,7 @@ class Checkpoint {
   void verify() const;
 
  private:
+  const struct SliceRecord& slice(const std::string& name) const;
   std::filesystem::path folder_;
   std::shared_ptr<const struct CheckpointIndex> index_;
 };

@@ -21,10 +21,23 @@ struct TrainArguments {
   bool quiet = false;
   std::filesystem::path report;
   std::filesystem::path trace;
+  std::string metrics;   // folder; empty: what the job says
   std::string facts;     // read block facts from here
   std::string programs;  // run these programs
   LaunchOptions launch;
   bool workers_given = false;  // -n stood in the command
+};
+
+struct InitArguments {
+  std::string model = "convnet";
+  std::string data;                 // empty: the first that is there and fits
+  std::string path;                 // of its files
+  std::string output = "job.toml";  // "-": standard output
+  bool force = false;
+};
+
+struct DoctorArguments {
+  std::filesystem::path json;
 };
 
 struct PlanArguments {
@@ -88,6 +101,23 @@ struct EvaluateArguments {
   std::string job;
   std::vector<std::string> settings;
   std::string set = "test";  // or "validation", "train"
+  int workers = 1;           // threads of this process
+};
+
+struct ExportArguments {
+  std::string checkpoint;
+  std::string format = "safetensors";  // or "npy"
+  std::string output;
+};
+
+enum class PredictionFormat : std::uint8_t { csv, npy };
+
+struct PredictArguments {
+  EvaluateArguments of;             // set: empty when files are given
+  std::vector<std::string> inputs;  // files; empty: the job's own samples
+  std::string output;               // empty: standard output
+  PredictionFormat format = PredictionFormat::csv;
+  int top = 1;  // classes of a sample, the most probable first
 };
 
 }  // namespace shoal

@@ -226,17 +226,42 @@ TEST(CommandLine, AFileThatIsMissingIsNamed) {
   expect_refused({"train", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"plan", "/nowhere/job.toml"}, "/nowhere/job.toml");
   expect_refused({"evaluate", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
+  expect_refused({"predict", "/nowhere/step-1", "/nowhere/job.toml"}, "/nowhere/");
+  expect_refused({"checkpoint", "export", "/nowhere/a", "-o", "b"}, "/nowhere/a");
   expect_refused({"checkpoint", "diff", "/nowhere/a", "/nowhere/b"}, "/nowhere/a");
 }
 
 TEST(CommandLine, EveryCommandHasHelp) {
-  for (const char* command : {"train", "plan", "evaluate", "checkpoint", "comm", "options"}) {
+  for (const char* command : {"init", "train", "plan", "evaluate", "predict", "checkpoint", "comm",
+                              "doctor", "options", "completion"}) {
     const Ran ran = run_shoal({command, "--help"});
     EXPECT_EQ(ran.code, kOk);
     EXPECT_THAT(ran.out, HasSubstr("Usage: shoal " + std::string(command)));
     EXPECT_EQ(ran.err, "");
   }
   EXPECT_THAT(run_shoal({"run", "--help"}).out, HasSubstr("shoal run"));
+}
+
+TEST(CommandLine, TheVersionSaysWhatItIsMadeOf) {
+  const Ran ran = run_shoal({"--version"});
+  EXPECT_EQ(ran.code, kOk);
+  EXPECT_THAT(ran.out, testing::MatchesRegex("shoal [0-9.]+\n"
+                                             "commit        [0-9a-f]+ of [0-9-]+.*\n"
+                                             "LibTorch      2\\..*, kernels for .*\n"
+                                             "compiler      GCC .*\n"
+                                             "processor     .*\n"
+                                             "engines       memory, shm, tcp, hierarchical.*\n"));
+}
+
+TEST(CommandLine, ShellsGetAScriptEach) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Ran ran = run_shoal({"completion", shell});
+    EXPECT_EQ(ran.code, kOk);
+    for (const char* word : {"checkpoint", "export", "node-rank", "train.optimizer", "adamw"}) {
+      EXPECT_THAT(ran.out, HasSubstr(word)) << shell;
+    }
+  }
+  expect_refused({"completion", "tcsh"}, "tcsh");
 }
 
 TEST(CommandLine, TheLaunchersOptionsStandInTrainsHelp) {

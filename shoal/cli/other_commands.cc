@@ -3,7 +3,10 @@
 #include <iostream>
 
 #include "shoal/checkpoint/checkpoint.h"
+#include "shoal/checkpoint/weights.h"
+#include "shoal/cli/command_set.h"
 #include "shoal/cli/commands.h"
+#include "shoal/cli/completion.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/train/job.h"
 
@@ -34,6 +37,23 @@ int checkpoint_diff_command(const std::string& a, const std::string& b) {
   }
 }
 
+int checkpoint_export_command(const ExportArguments& arguments) {
+  try {
+    const Checkpoint checkpoint(arguments.checkpoint);
+    if (arguments.format == "npy") {
+      export_npy(checkpoint, arguments.output);
+    } else {
+      export_safetensors(checkpoint, arguments.output);
+    }
+    std::cout << fmt::format("{}: {} parameters and {} buffers of step {}\n", arguments.output,
+                             checkpoint.names("parameter").size(),
+                             checkpoint.names("buffer").size(), checkpoint.step());
+    return kOk;
+  } catch (...) {
+    return report_failure(std::current_exception(), /*training=*/false, std::cerr);
+  }
+}
+
 int options_command(bool markdown) {
   Job job;
   if (markdown) {
@@ -45,6 +65,17 @@ int options_command(bool markdown) {
   } else {
     std::cout << help_text(job.tables());
   }
+  return kOk;
+}
+
+int completion_command(const std::string& shell) {
+  CommandSet commands;
+  const CommandWords words = command_words(commands.app());
+  Job job;
+  const std::vector<SettingWords> settings = setting_words(job.tables());
+  std::cout << (shell == "bash"  ? bash_completion(words, settings)
+                : shell == "zsh" ? zsh_completion(words, settings)
+                                 : fish_completion(words, settings));
   return kOk;
 }
 

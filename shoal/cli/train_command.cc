@@ -182,6 +182,7 @@ int train_command(const TrainArguments& arguments, const std::vector<std::string
   Job job;
   try {
     job = read_job(arguments.job, arguments.settings);
+    if (!arguments.metrics.empty()) job.metrics.path = arguments.metrics;
     require_writable(arguments.report);
     require_writable(arguments.trace);
   } catch (...) {

@@ -130,6 +130,25 @@ Option make(std::string name, std::string type, std::string help,
 
 }  // namespace
 
+Option with_values(Option option, std::vector<std::string> values) {
+  option.values = std::move(values);
+  return option;
+}
+
+OptionTable may_change(OptionTable table, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    Option* const option = detail::find_option(table, key);
+    check(option != nullptr, fmt::format("[{}] has no key '{}'", table.name, key));
+    option->on_resume = OnResume::may_change;
+  }
+  return table;
+}
+
+OptionTable may_change(OptionTable table) {
+  for (Option& option : table.options) option.on_resume = OnResume::may_change;
+  return table;
+}
+
 Option option(std::string name, std::int64_t& field, std::string help) {
   return make(
       std::move(name), "integer", std::move(help),
@@ -154,13 +173,14 @@ Option option(std::string name, double& field, std::string help) {
 }
 
 Option option(std::string name, bool& field, std::string help) {
-  return make(
-      std::move(name), "true or false", std::move(help),
-      [&field](const json& value) {
-        if (!value.is_boolean()) refuse("true or false", value);
-        field = value.get<bool>();
-      },
-      [&field] { return json(field); });
+  return with_values(make(
+                         std::move(name), "true or false", std::move(help),
+                         [&field](const json& value) {
+                           if (!value.is_boolean()) refuse("true or false", value);
+                           field = value.get<bool>();
+                         },
+                         [&field] { return json(field); }),
+                     {"true", "false"});
 }
 
 Option option(std::string name, std::string& field, std::string help) {
@@ -268,8 +288,9 @@ Option detail::choice_by_index(std::string name, std::vector<std::string> names,
     const auto meant = value.is_string() ? nearest(value.get<std::string>(), names) : std::nullopt;
     refuse(meant ? fmt::format("{} (did you mean \"{}\"?)", type, *meant) : type, value);
   };
-  return make(std::move(name), type, std::move(help), choose,
-              [names, get = std::move(get)] { return json(names.at(get())); });
+  return with_values(make(std::move(name), type, std::move(help), choose,
+                          [names, get = std::move(get)] { return json(names.at(get())); }),
+                     names);
 }
 
 }  // namespace shoal

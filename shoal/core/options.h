@@ -27,6 +27,12 @@
 
 namespace shoal {
 
+// What becomes of a key when a run goes on from a checkpoint.
+enum class OnResume : std::uint8_t {
+  kept,        // another value would be another run: refused
+  may_change,  // where, how fast and for how long
+};
+
 // One key of a table. Values cross as JSON, whatever file they came from.
 struct Option {
   std::string name;
@@ -38,6 +44,9 @@ struct Option {
   std::function<nlohmann::json()> get;
   // A table reaches set() as a list of [name, value] in file order: JSON objects have no order.
   bool keeps_order = false;
+  // What it may be, as in TOML without quotes, where that is a list: what a shell offers.
+  std::vector<std::string> values = {};
+  OnResume on_resume = OnResume::kept;
 };
 
 struct OptionTable {
@@ -71,6 +80,13 @@ Option option(std::string name, nlohmann::json& field, std::string help);
 template <typename Enum>
 Option choice(std::string name, Enum& field, const std::vector<std::pair<std::string, Enum>>& names,
               std::string help);
+
+// A text option whose owner checks it against these values.
+Option with_values(Option option, std::vector<std::string> values);
+
+// The same table where these keys may change on resume; each has to be one of its own (checked).
+OptionTable may_change(OptionTable table, const std::vector<std::string>& keys);
+OptionTable may_change(OptionTable table);  // all of them
 
 // Reads a TOML text into the tables. Every fault at once as InvalidInput: an unknown table or key
 // (with the nearest known one), a wrong type, each with its line; bytes that are not UTF-8 (with

@@ -68,10 +68,12 @@ std::string reference_page(const std::vector<OptionTable>& tables) {
     out += table.name.empty() ? "## Top level\n" : fmt::format("## `[{}]`\n", table.name);
     if (!table.help.empty()) out += fmt::format("\n{}\n", table.help);
     if (table.options.empty()) continue;
-    out += "\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
+    out += "\n| key | type | default | on resume | meaning |\n| --- | --- | --- | --- | --- |\n";
     for (const Option& option : table.options) {
-      out += fmt::format("| `{}` | {} | `{}` | {} |\n", option.name, cell(option.type),
-                         cell(option.shown_default), cell(option.help));
+      const bool is_kept = option.on_resume == OnResume::kept;
+      out += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", option.name, cell(option.type),
+                         cell(option.shown_default), is_kept ? "kept" : "may change",
+                         cell(option.help));
     }
   }
   return out;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "shoal/core/check.h"
 #include "shoal/core/error.h"
 
 namespace shoal {
@@ -225,21 +226,42 @@ TEST(Options, JsonNamesEveryFaultAtOnce) {
 TEST(Options, HelpAndReferenceNameEveryKeyWithTypeAndDefault) {
   Fields fields;
   bool top = true;
-  const std::vector<OptionTable> tables = {{"", "", {option("top", top, "On | off.")}},
+  const std::vector<OptionTable> tables = {may_change({"", "", {option("top", top, "On | off.")}}),
                                            describe(fields)};
   const std::string help = help_text(tables);
   const std::string page = reference_page(tables);
   EXPECT_THAT(help, HasSubstr("Top level\n  top = true\n      On | off. (true or false)\n"));
   EXPECT_THAT(help, HasSubstr("[fields] One of each.\n"));
   EXPECT_THAT(page, HasSubstr("## Top level\n"));
-  EXPECT_THAT(page, HasSubstr("| `top` | true or false | `true` | On \\| off. |\n"));
+  EXPECT_THAT(page, HasSubstr("| `top` | true or false | `true` | may change | On \\| off. |\n"));
   EXPECT_THAT(page, HasSubstr("## `[fields]`\n\nOne of each.\n\n| key | type | "
-                              "default | meaning |"));
+                              "default | on resume | meaning |"));
   for (const Option& option : tables[1].options) {
     EXPECT_THAT(help, HasSubstr("  " + option.name + " = " + option.shown_default + "\n"));
     EXPECT_THAT(page, HasSubstr("| `" + option.name + "` | " + option.type + " | `" +
-                                option.shown_default + "` | " + option.help + " |"));
+                                option.shown_default + "` | kept | " + option.help + " |"));
   }
+}
+
+TEST(Options, WhatIsNotNamedStaysOnResume) {
+  Fields fields;
+  const OptionTable table = may_change(describe(fields), {"real", "word"});
+  for (const Option& option : table.options) {
+    const bool named = option.name == "real" || option.name == "word";
+    EXPECT_EQ(option.on_resume, named ? OnResume::may_change : OnResume::kept) << option.name;
+  }
+  EXPECT_THROW(may_change(describe(fields), {"rael"}), BrokenInvariant);
+}
+
+TEST(Options, AChoiceListsItsValues) {
+  bool on = true;
+  std::string word;
+  EXPECT_THAT(option("on", on, "").values, ElementsAre("true", "false"));
+  EXPECT_THAT(option("word", word, "").values, ElementsAre());
+  EXPECT_THAT(with_values(option("word", word, ""), {"a", "b"}).values, ElementsAre("a", "b"));
+  enum class Way { there, back } way = Way::back;
+  EXPECT_THAT(choice("way", way, {{"there", Way::there}, {"back", Way::back}}, "").values,
+              ElementsAre("there", "back"));
 }
 
 TEST(Options, HelpWrapsLongSentences) {

@@ -183,21 +183,11 @@ IdxArray read_idx(ByteSource& source, const IdxRole& role) {
   return array;
 }
 
-Samples read_idx_samples(const std::filesystem::path& images, const std::filesystem::path& labels,
-                         std::int64_t classes, std::stop_token stop) {
-  Samples samples;
-  samples.labels = read_labels(labels, classes, stop);
+Samples read_idx_inputs(const std::filesystem::path& images, std::stop_token stop) {
   IdxArray array = read_idx(images, images_role(), std::move(stop));
+  Samples samples;
   samples.count = array.shape[0];
-  if (samples.count != static_cast<std::int64_t>(samples.labels.size())) {
-    throw InvalidInput(
-        fmt::format("{} has {} samples, but {} has {} labels: they do not belong "
-                    "together",
-                    images.string(), samples.count, labels.string(), samples.labels.size()));
-  }
   samples.shape = sample_shape_of(array);
-  samples.classes =
-      classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
   if (array.type == ElementType::uint8 || array.type == ElementType::float32) {
     samples.type = array.type;
     samples.values = std::move(array.values);
@@ -207,6 +197,22 @@ Samples read_idx_samples(const std::filesystem::path& images, const std::filesys
                           sizeof(float));
     convert_values<float>(array, samples.values.as<float>());
   }
+  return samples;
+}
+
+Samples read_idx_samples(const std::filesystem::path& images, const std::filesystem::path& labels,
+                         std::int64_t classes, std::stop_token stop) {
+  std::vector<std::int64_t> read = read_labels(labels, classes, stop);
+  Samples samples = read_idx_inputs(images, std::move(stop));
+  if (samples.count != static_cast<std::int64_t>(read.size())) {
+    throw InvalidInput(
+        fmt::format("{} has {} samples, but {} has {} labels: they do not belong "
+                    "together",
+                    images.string(), samples.count, labels.string(), read.size()));
+  }
+  samples.labels = std::move(read);
+  samples.classes =
+      classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
   return samples;
 }
 

@@ -44,6 +44,9 @@ IdxArray read_idx(ByteSource& source, const IdxRole& role);  // `source` at its 
 Samples read_idx_samples(const std::filesystem::path& images, const std::filesystem::path& labels,
                          std::int64_t classes, std::stop_token stop = {});
 
+// The pictures alone. Throws as read_idx.
+Samples read_idx_inputs(const std::filesystem::path& images, std::stop_token stop = {});
+
 // Shape of the samples of a picture file, from its header alone. Throws as read_idx.
 std::vector<std::int64_t> read_idx_sample_shape(const std::filesystem::path& images);
 

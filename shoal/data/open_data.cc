@@ -179,6 +179,7 @@ DataSplits open_files(const DataOptions& options, std::uint64_t seed, std::stop_
   std::shared_ptr<const Dataset> whole =
       make_dataset(part_name(options, "training"), std::move(files.train), scaling);
   DataSplits splits;
+  splits.scaling = scaling;
   splits.validation = part_of_whole(options, "validation", whole, std::move(split.validation));
   splits.test = uncut ? part_of_whole(options, "test", whole, std::move(split.test))
                       : make_dataset(part_name(options, "test"), std::move(*files.test), scaling);

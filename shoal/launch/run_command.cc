@@ -165,10 +165,18 @@ void take_launch_options(std::vector<std::string>& arguments, LaunchOptions& opt
   arguments = std::move(left);
 }
 
-std::string launch_options_help() {
+std::vector<LaunchOptionWords> launch_option_words() {
   LaunchOptions unused;
-  std::string text;
+  std::vector<LaunchOptionWords> words;
   for (const auto& option : options_of(unused)) {
+    words.push_back({option.name, option.value, option.help});
+  }
+  return words;
+}
+
+std::string launch_options_help() {
+  std::string text;
+  for (const auto& option : launch_option_words()) {
     text += fmt::format("  {:<24} {}\n", option.name + " " + option.value, option.help);
   }
   return text;

@@ -15,6 +15,13 @@ namespace shoal {
 // and leaves the others in place. Throws InvalidInput for a missing or malformed value.
 void take_launch_options(std::vector<std::string>& arguments, LaunchOptions& options);
 
+struct LaunchOptionWords {
+  std::string name;   // "--master"
+  std::string value;  // "HOST:PORT"; empty for a switch
+  std::string help;
+};
+std::vector<LaunchOptionWords> launch_option_words();
+
 // Their help, one option a line, indented by two.
 std::string launch_options_help();
 

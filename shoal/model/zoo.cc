@@ -210,8 +210,10 @@ OptionTable describe(ModelOptions& options) {
       "model",
       "What is trained: a model by name, or a chain of layers.",
       {
-          option("name", options.name,
-                 fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
+          with_values(
+              option("name", options.name,
+                     fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
+              model_names()),
           option(
               "layers", options.layers,
               "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
@@ -221,8 +223,10 @@ OptionTable describe(ModelOptions& options) {
               "softmax, batch_norm, layer_norm, dropout, dropout2d, residual, wait. {residual = "
               "[...], shortcut = [...]} adds what two lists of layers make of one input; without "
               "shortcut, the input itself."),
-          option("loss", options.loss,
-                 "auto, cross_entropy or mean_squared; auto follows the data's labels."),
+          with_values(option("loss", options.loss,
+                             "auto, cross_entropy or mean_squared; auto follows the data's "
+                             "labels."),
+                      {"auto", "cross_entropy", "mean_squared"}),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
           choice("form", options.form,
                  {{"auto", PictureForm::automatic},
@@ -242,6 +246,10 @@ OptionTable describe(ModelOptions& options) {
                  "Whose samples batch_norm layers take mean and variance of: \"local\": the "
                  "worker's own; \"global\": the whole batch's, so that results do not depend on "
                  "the number of workers."),
+          option("weights", options.weights,
+                 "What training begins with: a .safetensors file, a folder of NAME.npy files, or a "
+                 "checkpoint; all parameters and buffers, in their shapes. Empty: initial values "
+                 "that depend on the seed."),
       }};
 }
 

@@ -31,6 +31,9 @@ struct ModelOptions {
   PictureForm form = PictureForm::automatic;  // of the ResNets and VGGs that have two
   PictureLayout picture_layout = PictureLayout::automatic;
   BatchNormScope batch_norm = BatchNormScope::local;  // where a layer does not say itself
+  // What training begins with in place of initial values: a .safetensors file, a folder of .npy
+  // files, or a checkpoint; empty: initial values by the seed.
+  std::string weights;
   std::vector<std::string> problems() const;
 };
 OptionTable describe(ModelOptions& options);

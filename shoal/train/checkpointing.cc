@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "shoal/checkpoint/weights.h"
 #include "shoal/comm/across_ranks.h"
 #include "shoal/core/error.h"
 #include "shoal/train/weights_digest.h"
@@ -19,6 +22,18 @@ void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>
   }
 }
 
+void load_weights(const std::filesystem::path& path, const Programs& programs,
+                  std::vector<PersistentTensor>& tensors) {
+  Shapes model;
+  for (const BlockFacts& block : programs.blocks) {
+    for (const auto& parameter : block.parameters) model[parameter.name] = parameter.shape;
+    for (const auto& buffer : block.buffers) model[buffer.name] = buffer.shape;
+  }
+  const Weights weights(path);
+  require_none(problems_of(weights, model));
+  load(weights, tensors);
+}
+
 std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const RankModel& model,
                                                  bool with_optimizer) {
   std::map<int, std::vector<int>> holders;
@@ -32,25 +47,72 @@ std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const
   return tensors;
 }
 
+namespace {
+
+// What an older shoal did not know, it did as the default says.
+nlohmann::json stored_value(const nlohmann::json& stored, const nlohmann::json& defaults,
+                            const std::string& table, const std::string& key) {
+  if (stored.contains(table) && stored.at(table).contains(key)) return stored.at(table).at(key);
+  return defaults.at(table).at(key);
+}
+
+// Long values, such as layers, from a little before where they differ.
+std::pair<std::string, std::string> shown_apart(const nlohmann::json& a, const nlohmann::json& b) {
+  constexpr std::size_t kMost = 60, kBefore = 20;
+  std::string left = a.dump(), right = b.dump();
+  if (left.size() <= kMost && right.size() <= kMost) return {left, right};
+  const auto differ = std::mismatch(left.begin(), left.end(), right.begin(), right.end()).first;
+  const auto at = static_cast<std::size_t>(differ - left.begin());
+  const std::size_t begin = at < kBefore ? 0 : at - kBefore;
+  const auto part = [&](const std::string& text) {
+    const std::size_t end = std::min(text.size(), begin + kMost);
+    return fmt::format("{}{}{}", begin > 0 ? "..." : "",
+                       text.substr(std::min(begin, text.size()), end - std::min(begin, end)),
+                       end < text.size() ? "..." : "");
+  };
+  return {part(left), part(right)};
+}
+
+}  // namespace
+
 std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& stored) {
   Job own = job;
-  const nlohmann::json present = to_json(own.tables());
+  Job fresh;
+  const nlohmann::json defaults = to_json(fresh.tables());
   std::vector<std::string> faults;
-  const auto compare = [&](const std::string& table, const std::string& key) {
-    if (!stored.contains(table) || !stored.at(table).contains(key)) return;
-    const nlohmann::json& kept = stored.at(table).at(key);
-    const nlohmann::json& asked = present.at(table).at(key);
-    if (kept == asked) return;
-    faults.push_back(fmt::format(
-        "{}{} is {} in the checkpoint and {} in the job: a resumed run keeps it; set it back, or "
-        "start anew with another [checkpoint] path",
-        table.empty() ? "" : "[" + table + "] ", key, kept.dump(), asked.dump()));
-  };
-  compare("", "seed");
-  compare("data", "name");
-  compare("data", "validation");
-  for (const char* key : {"batch", "optimizer", "momentum", "precision"}) compare("train", key);
+  for (const OptionTable& table : own.tables()) {
+    for (const Option& option : table.options) {
+      if (option.on_resume == OnResume::may_change) continue;
+      const nlohmann::json kept = stored_value(stored, defaults, table.name, option.name);
+      const nlohmann::json asked = option.get();
+      if (kept == asked) continue;
+      const auto [before, now] = shown_apart(kept, asked);
+      faults.push_back(fmt::format(
+          "{}{} is {} in the checkpoint and {} in the job: a resumed run keeps it; set it back, or "
+          "start another run from these weights, with [model] weights and another [checkpoint] "
+          "path",
+          table.name.empty() ? "" : "[" + table.name + "] ", option.name, before, now));
+    }
+  }
   return faults;
+}
+
+std::vector<std::string> resume_problems(const DataSplits& data, const nlohmann::json& stored) {
+  std::vector<std::string> faults;
+  const nlohmann::json own = sizes_of(data);
+  for (const char* set : {"training", "validation"}) {
+    if (!stored.contains(set) || stored.at(set) == own.at(set)) continue;
+    faults.push_back(fmt::format(
+        "the data has {} {} samples, and {} in the run that wrote the checkpoint: a resumed run "
+        "keeps them; take the same files, or start anew with another [checkpoint] path",
+        own.at(set).dump(), set, stored.at(set).dump()));
+  }
+  return faults;
+}
+
+nlohmann::json sizes_of(const DataSplits& data) {
+  return {{"training", data.train ? data.train->size() : 0},
+          {"validation", data.validation ? data.validation->size() : 0}};
 }
 
 namespace {
@@ -99,6 +161,9 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& warnings, std::stri
   if (folder.empty()) return 0;
   const Checkpoint checkpoint(folder);
   require_none(resume_problems(prepared_.job, checkpoint.facts().at("job")));
+  if (checkpoint.facts().contains("samples")) {
+    require_none(resume_problems(prepared_.data, checkpoint.facts().at("samples")));
+  }
   std::vector<PersistentTensor> tensors =
       persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true);
   load_same_model(checkpoint, tensors);
@@ -134,11 +199,9 @@ nlohmann::json Checkpointing::own_facts() const {
   for (const GroupFacts& group : programs.named.at("train")[0].groups) {
     sums[group.name] = world_.order_of_sums(group.ranks);
   }
-  return {{"job", to_json(job.tables())},
-          {"mesh", programs.plan.mesh.text()},
-          {"model", model_title(job.model)},
-          {"stages", programs.plan.stages()},
-          {"sums", std::move(sums)}};
+  return {{"job", to_json(job.tables())},      {"samples", sizes_of(prepared_.data)},
+          {"mesh", programs.plan.mesh.text()}, {"model", model_title(job.model)},
+          {"stages", programs.plan.stages()},  {"sums", std::move(sums)}};
 }
 
 void Checkpointing::begin(std::int64_t steps_done) {

@@ -24,6 +24,12 @@ std::vector<PersistentTensor> persistent_tensors(const Programs& programs, const
 // Fills the tensors. Throws InvalidInput with one sentence, however many of them differ.
 void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>& tensors);
 
+// Fills this rank's parameters and buffers from a checkpoint, a .safetensors file or a folder of
+// .npy files. Throws InvalidInput for a fault in any of the model's tensors, also those of other
+// ranks.
+void load_weights(const std::filesystem::path& path, const Programs& programs,
+                  std::vector<PersistentTensor>& tensors);
+
 // One thread drives it; all ranks make the same calls at the same steps.
 class Checkpointing {
  public:
@@ -61,8 +67,13 @@ class Checkpointing {
   std::int64_t told_step_ = -1;    // returned last by commit_when
 };
 
-// The part of a job that a resumed run must share with the run it goes on from; a sentence for each
-// key that differs.
+// A sentence for each key of the job that a resumed run has to keep (OnResume::kept) and that is
+// not what the run before had. `stored_tables`: facts()["job"].
 std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& stored_tables);
+
+// The same of the numbers of samples, which files of the same names may not have: the order of the
+// samples depends on them. `stored`: what sizes_of() gave then.
+std::vector<std::string> resume_problems(const DataSplits& data, const nlohmann::json& stored);
+nlohmann::json sizes_of(const DataSplits& data);
 
 }  // namespace shoal

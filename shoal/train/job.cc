@@ -16,6 +16,8 @@ void append(std::vector<std::string>& to, std::vector<std::string> more) {
 
 }  // namespace
 
+// What a run learns, from what, in which order and by which rule stays what it is when it goes on;
+// a key that is not named here does. How long, how fast and where may change.
 std::vector<OptionTable> Job::tables() {
   return {OptionTable{"",
                       "",
@@ -23,16 +25,20 @@ std::vector<OptionTable> Job::tables() {
                               "Everything random depends on it: weights, order of "
                               "samples, dropout.")}},
           describe(model),
-          describe(data),
-          describe(train),
-          describe(parallel),
-          describe(data_parallel),
-          describe(pipeline),
-          describe(recompute),
+          may_change(describe(data), {"path", "test_path", "threads", "prefetch"}),
+          may_change(describe(train),
+                     {"epochs", "steps", "evaluate", "evaluate_every", "evaluate_batch",
+                      "clip_norm", "lr", "lr_schedule", "warmup_steps", "lr_step_every",
+                      "lr_step_factor", "lr_final_fraction", "lr_scaling"}),
+          may_change(describe(parallel)),
+          may_change(describe(data_parallel)),
+          may_change(describe(pipeline)),
+          may_change(describe(recompute)),
           describe(freeze),
-          describe(checkpoint),
-          describe(comm),
-          describe(execute)};
+          may_change(describe(checkpoint)),
+          may_change(describe(metrics)),
+          may_change(describe(comm)),
+          may_change(describe(execute))};
 }
 
 std::vector<std::string> Job::problems() const {
@@ -46,6 +52,7 @@ std::vector<std::string> Job::problems() const {
   append(faults, recompute.problems());
   append(faults, freeze.problems());
   append(faults, checkpoint.problems());
+  append(faults, metrics.problems());
   append(faults, comm.problems());
   append(faults, execute.problems());
   return faults;

@@ -12,6 +12,7 @@
 #include "shoal/data/data_options.h"
 #include "shoal/model/zoo.h"
 #include "shoal/program/plan.h"
+#include "shoal/train/metrics_options.h"
 #include "shoal/train/train_options.h"
 
 namespace shoal {
@@ -27,6 +28,7 @@ struct Job {
   RecomputeOptions recompute;
   FreezeOptions freeze;
   CheckpointOptions checkpoint;
+  MetricsOptions metrics;
   CommOptions comm;
   ExecuteOptions execute;
 

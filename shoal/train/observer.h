@@ -30,6 +30,10 @@ struct StepReport {
   double gradient_norm = 0;  // with clip_norm only
   std::int64_t samples = 0;  // in this batch
   double seconds = 0;
+  // Of them, this rank's: the rest is neither.
+  double compute_seconds = 0;
+  double communication_seconds = 0;  // not beside compute
+  double data_seconds = 0;
 };
 
 struct EvaluationReport {

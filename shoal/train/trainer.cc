@@ -15,6 +15,7 @@
 #include "shoal/train/batch_feed.h"
 #include "shoal/train/checkpointing.h"
 #include "shoal/train/evaluation.h"
+#include "shoal/train/metrics_observer.h"
 #include "shoal/train/run_figures.h"
 #include "shoal/train/weights_digest.h"
 
@@ -55,7 +56,11 @@ class Trainer::Impl {
     } else {
       checkpointing_.require_new_folder();
     }
+    if (next_step_ == 0 && !prepared.job.model.weights.empty()) {
+      load_weights(prepared.job.model.weights);
+    }
     first_step_ = next_step_;
+    open_metrics();
     figures_.launched = options_.launched;
   }
 
@@ -90,7 +95,11 @@ class Trainer::Impl {
     ++next_step_;
     checkpointing_.after_step(next_step_, /*last=*/false);
     report.seconds = static_cast<double>(steady_ns() - begun) * 1e-9;
-    figures_.add(report, before, executor_.shares());
+    const TimeShares after = executor_.shares();
+    report.compute_seconds = after.compute - before.compute;
+    report.communication_seconds = after.communication - before.communication;
+    report.data_seconds = after.data - before.data;
+    figures_.add(report, before, after);
     if (report.step == first_step_) after_first_step();
     for (Observer* observer : options_.observers) observer->after_step(report);
     return report;
@@ -105,6 +114,10 @@ class Trainer::Impl {
     for (Observer* observer : options_.observers) observer->evaluated(report);
     figures_.evaluations.push_back(report);
     return report;
+  }
+
+  void predict(const Dataset& set, const PredictionSink& sink) {
+    predict_set(executor_, prepared_, world_.rank(), set, sink);
   }
 
   RunReport run() {
@@ -129,10 +142,10 @@ class Trainer::Impl {
     return report;
   }
 
-  void load_weights(const std::filesystem::path& folder) {
+  void load_weights(const std::filesystem::path& path) {
     std::vector<PersistentTensor> tensors =
         persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
-    load_same_model(Checkpoint(folder), tensors);
+    shoal::load_weights(path, prepared_.programs, tensors);
   }
 
  private:
@@ -182,6 +195,23 @@ class Trainer::Impl {
       observer->warned(fmt::format("no complete checkpoint in {}: training starts anew",
                                    prepared_.job.checkpoint.path));
     }
+  }
+
+  // Rank 0 writes them; what hinders it is told to all, so that nobody waits for a rank that left.
+  void open_metrics() {
+    if (prepared_.job.metrics.path.empty()) return;
+    std::string fault;
+    if (world_.rank() == 0) {
+      try {
+        metrics_ =
+            std::make_unique<MetricsObserver>(prepared_.job.metrics, options_.resume, first_step_);
+        options_.observers.push_back(metrics_.get());
+      } catch (const InvalidInput& error) {
+        fault = error.what();
+      }
+    }
+    fault = text_of_rank_0(executor_.world_group(), fault, deadline());
+    if (!fault.empty()) throw InvalidInput(fault);
   }
 
   StartReport start_report() const {
@@ -252,6 +282,7 @@ class Trainer::Impl {
   std::int64_t next_step_ = 0;
   int stopped_by_ = 0;
   std::string resumed_from_;
+  std::unique_ptr<MetricsObserver> metrics_;  // on rank 0, where [metrics] asks for it
   MemoryBound bound_;
   RunFigures figures_;
   std::unique_ptr<BatchFeed> feed_;  // last: its threads read the data
@@ -267,10 +298,9 @@ std::int64_t Trainer::next_step() const { return impl_->next_step(); }
 EvaluationReport Trainer::evaluate(const Dataset& set, const std::string& name) {
   return impl_->evaluate(set, name);
 }
+void Trainer::predict(const Dataset& set, const PredictionSink& sink) { impl_->predict(set, sink); }
 RunReport Trainer::run() { return impl_->run(); }
-void Trainer::load_weights(const std::filesystem::path& checkpoint) {
-  impl_->load_weights(checkpoint);
-}
+void Trainer::load_weights(const std::filesystem::path& path) { impl_->load_weights(path); }
 RankModel& Trainer::model() { return impl_->model(); }
 
 }  // namespace shoal

@@ -11,6 +11,7 @@
 #include "shoal/comm/world.h"
 #include "shoal/core/stop_request.h"
 #include "shoal/train/observer.h"
+#include "shoal/train/prediction.h"
 #include "shoal/train/prepared_job.h"
 #include "shoal/train/run_report.h"
 
@@ -40,11 +41,15 @@ class Trainer {
 
   EvaluationReport evaluate(const Dataset& set, const std::string& name);
 
+  // Outputs for all samples of the set, in their order, to `sink` on rank 0 (see prediction.h).
+  void predict(const Dataset& set, const PredictionSink& sink);
+
   // Steps until finished, evaluations, the last checkpoint, the trace; what `shoal train` does.
   RunReport run();
 
-  // Fills the model from a checkpoint folder (parameters and buffers only).
-  void load_weights(const std::filesystem::path& checkpoint);
+  // Fills parameters and buffers from a checkpoint, a .safetensors file or a folder of .npy files.
+  // Throws InvalidInput, naming the tensors that do not fit.
+  void load_weights(const std::filesystem::path& path);
   RankModel& model();
 
  private:

@@ -15,6 +15,7 @@
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
 #include "shoal/tensor/torch_settings.h"
+#include "shoal/train/checkpointing.h"
 
 namespace shoal {
 namespace {
@@ -474,8 +475,65 @@ TEST(Trainer, RefusesACheckpointOfAnotherModelAndAnotherSeed) {
     run_all(model, /*resume=*/true);
     FAIL() << "another width is another model";
   } catch (const InvalidInput& error) {
-    EXPECT_THAT(error.what(), HasSubstr("of another model"));
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("[model] layers"), HasSubstr("24"),
+                                             HasSubstr("23"), HasSubstr("set it back")));
   }
+}
+
+// The facts of a checkpoint that a run with these settings would write.
+nlohmann::json stored_tables(const Settings& settings) {
+  Job job = prepared(settings, 1).job;
+  return to_json(job.tables());
+}
+
+std::vector<std::string> resume_refusals(const Settings& settings, const nlohmann::json& stored) {
+  return resume_problems(prepared(settings, 1).job, stored);
+}
+
+TEST(Resume, WhatIsLearnedFromWhatAndByWhichRuleIsKept) {
+  const nlohmann::json stored = stored_tables({});
+  EXPECT_THAT(resume_refusals({}, stored), testing::IsEmpty());
+  for (const char* setting :
+       {"seed=12", "train.batch=49", "train.optimizer=adam", "train.momentum=0.8",
+        "train.precision=fp32", "train.weight_decay=0.1", "data.validation=0.5", "data.size=211",
+        "data.shuffle=false", "freeze.blocks=1", "model.loss=cross_entropy"}) {
+    const std::string key = std::string(setting).substr(0, std::string(setting).find('='));
+    const std::string name = key.substr(key.find('.') + 1);
+    EXPECT_THAT(
+        resume_refusals({setting}, stored),
+        testing::Contains(testing::AllOf(HasSubstr(name + " is "), HasSubstr("set it back"))))
+        << setting;
+  }
+}
+
+TEST(Resume, HowLongHowFastAndWhereMayChange) {
+  EXPECT_THAT(
+      resume_refusals({"train.steps=20", "train.lr=0.1", "train.lr_schedule=cosine",
+                       "train.clip_norm=1", "train.evaluate=false", "data.threads=2",
+                       "pipeline.microbatches=2", "recompute.mode=all", "comm.algorithm=ring",
+                       "execute.threads=2", "metrics.path=/m", "checkpoint.keep=3"},
+                      stored_tables({})),
+      testing::IsEmpty());
+}
+
+TEST(Resume, AKeyThatAnOlderShoalDidNotHaveWasItsDefault) {
+  nlohmann::json stored = stored_tables({});
+  stored["train"].erase("eps");
+  stored["freeze"].erase("blocks");
+  EXPECT_THAT(resume_refusals({}, stored), testing::IsEmpty());
+  EXPECT_THAT(resume_refusals({"freeze.blocks=1"}, stored),
+              testing::ElementsAre(HasSubstr("[freeze] blocks is 0 in the checkpoint and 1 in")));
+}
+
+TEST(Resume, OtherNumbersOfSamplesAreOtherData) {
+  const DataSplits data = prepared({"data.validation=10"}, 1).data;
+  nlohmann::json stored = sizes_of(data);
+  EXPECT_EQ(stored["training"], 200);
+  EXPECT_EQ(stored["validation"], 10);
+  EXPECT_THAT(resume_problems(data, stored), testing::IsEmpty());
+  stored["training"] = 199;
+  EXPECT_THAT(resume_problems(data, stored),
+              testing::ElementsAre(HasSubstr("200 training samples, and 199 in the run")));
 }
 
 TEST(Trainer, RefusesToMixANewRunWithAnOlderOnesCheckpoints) {

@@ -14,6 +14,6 @@ while read -r subcommand; do
     echo "README.md shows 'shoal $subcommand', which the command does not have"
     status=1
   fi
-done < <(grep -oE 'shoal (train|plan|evaluate|run|checkpoint|options|comm|serve|advise)\b' README.md docs/*.md |
+done < <(grep -oE 'shoal (init|train|plan|evaluate|predict|run|checkpoint|doctor|options|completion|comm|serve|advise)\b' README.md docs/*.md |
   sed 's/.*shoal //' | sort -u)
 exit $status

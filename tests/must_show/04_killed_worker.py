@@ -76,14 +76,14 @@ check_same_weights(reference, resumed("the killed run", slow, 3),
 complete = [f for f in step_folders(TEMPORARY / "torn") if (f / "index.json").exists()]
 file = sorted(complete[-1].glob("*.safetensors"))[0]
 os.truncate(file, file.stat().st_size - 100)
-torn_job = job_with_checkpoints("torn")
+torn_job = job_with_checkpoints("torn", wait=40)  # layers are kept on resume
 loud = shoal("train", torn_job, "-n", 3, "--resume", "--set", f"train.steps={STEPS - 20}",
              "--set", "checkpoint.every_steps=0")
 check(complete[-1].name in loud.stdout + loud.stderr, f"{complete[-1].name} is named and skipped")
 report = resumed("the run with a truncated checkpoint", torn_job, 3)
 check_same_weights(reference, report, "after truncating the newest checkpoint, too")
 
-report = resumed("the run on two workers", job_with_checkpoints("two"), 2)
+report = resumed("the run on two workers", job_with_checkpoints("two", wait=40), 2)
 check_losses_agree({"loss": reference["loss"][report["first_step"]:]}, report, 1e-9,
                    "2 workers instead of 3")
 

@@ -1,0 +1,92 @@
+#include "shoal/checkpoint/npy.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+
+namespace shoal {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::filesystem::path npy_file() {
+  return std::filesystem::path(testing::TempDir()) / "shoal_npy_test.npy";
+}
+
+std::string npy_refusal(const std::string& content) {
+  std::ofstream(npy_file(), std::ios::binary) << content;
+  try {
+    (void)read_npy(npy_file());
+  } catch (const Corrupt& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Npy, ArraysComeBackInEveryType) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kHalf, at::kChar, at::kShort,
+                                    at::kInt, at::kLong, at::kByte, at::kBool}) {
+    const at::Tensor array = at::arange(6).reshape({2, 3}).to(type);
+    write_npy(npy_file(), array);
+    const at::Tensor read = read_npy(npy_file());
+    EXPECT_EQ(read.scalar_type(), type);
+    EXPECT_TRUE(at::equal(read, array)) << at::toString(type);
+  }
+  for (const std::vector<std::int64_t>& shape :
+       {std::vector<std::int64_t>{}, {1}, {0, 4}, {2, 1, 3}}) {
+    write_npy(npy_file(), at::ones(shape));
+    EXPECT_EQ(read_npy(npy_file()).sizes().vec(), shape);
+  }
+  EXPECT_THROW(npy_header(at::kBFloat16, {1}), InvalidInput);
+}
+
+TEST(Npy, TheHeaderIsThatOfNumPy) {
+  const std::string header = npy_header(at::kFloat, {3});
+  EXPECT_EQ(header.size() % 64, 0U);
+  EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+  EXPECT_THAT(header, HasSubstr("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"));
+  EXPECT_EQ(header.back(), '\n');
+}
+
+TEST(Npy, ArraysThatLieByColumnsAreTurned) {
+  std::string header = npy_header(at::kDouble, {2, 3});
+  header.replace(header.find("False"), 5, "True ");
+  const at::Tensor by_columns = at::arange(6, at::kDouble);
+  std::string content = header;
+  content.append(static_cast<const char*>(by_columns.const_data_ptr()), by_columns.nbytes());
+  std::ofstream(npy_file(), std::ios::binary) << content;
+  EXPECT_TRUE(at::equal(read_npy(npy_file()), by_columns.reshape({3, 2}).t()));
+}
+
+TEST(Npy, WhatIsNoArrayIsRefused) {
+  const std::string good = npy_header(at::kFloat, {2}) + std::string(8, '\0');
+  EXPECT_EQ(npy_refusal(good), "accepted");
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string content = good;
+    return content.replace(content.find(from), from.size(), to);
+  };
+  EXPECT_THAT(npy_refusal(good.substr(1)), HasSubstr("magic"));
+  EXPECT_THAT(npy_refusal(""), HasSubstr("magic"));
+  EXPECT_THAT(npy_refusal(good.substr(0, 40)), HasSubstr("ends inside its header"));
+  EXPECT_THAT(npy_refusal(good + "x"), HasSubstr("should hold 2 numbers of 4 bytes, but holds 9"));
+  EXPECT_THAT(npy_refusal(good.substr(0, good.size() - 1)), HasSubstr("holds 7 bytes"));
+  EXPECT_THAT(npy_refusal(changed("<f4", ">f4")), HasSubstr("type >f4"));
+  EXPECT_THAT(npy_refusal(changed("(2,)", "(-2)")), HasSubstr("bad shape"));
+  EXPECT_THAT(npy_refusal(changed("'descr': '<f4'", "'descr': [(   ")), HasSubstr("no plain"));
+  EXPECT_THAT(npy_refusal(changed("'shape'", "'shapo'")), HasSubstr("without 'shape':"));
+  EXPECT_THAT(npy_refusal(changed(std::string("\x01\x00", 2), std::string("\x07\x00", 2))),
+              HasSubstr("version 7"));
+  std::string huge = good;
+  huge.replace(huge.find("(2,), }         "), 16, "(9999999999999,)");
+  EXPECT_THAT(npy_refusal(huge), HasSubstr("holds 8 bytes"));
+  EXPECT_THROW(read_npy("/nowhere/x.npy"), InvalidInput);
+}
+
+}  // namespace
+}  // namespace shoal

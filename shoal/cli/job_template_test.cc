@@ -1,0 +1,133 @@
+// Job files to begin with: read back they say what was asked for, and they train.
+#include "shoal/cli/job_template.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "shoal/cli/command_line.h"
+#include "shoal/core/file.h"
+#include "shoal/model/zoo.h"
+#include "shoal/train/job.h"
+
+namespace shoal {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::filesystem::path template_file() {
+  return std::filesystem::path(testing::TempDir()) / "shoal_template_test.toml";
+}
+
+Job read_back(const std::string& text) {
+  std::ofstream(template_file()) << text;
+  return read_job(template_file(), {});
+}
+
+const std::vector<std::string> kSettings = {"model.name=mlp",
+                                            "model.hidden=[3, 4]",
+                                            "train.optimizer=adamw",
+                                            "train.steps=7",
+                                            "parallel.mesh={pipe=2, data=3}",
+                                            "seed=4"};
+
+nlohmann::json asked_for() {
+  Job job;
+  std::vector<OptionTable> tables = job.tables();
+  for (const std::string& setting : kSettings) apply_setting(setting, tables);
+  return to_json(tables);
+}
+
+TEST(JobTemplate, SaysWhatTheSettingsSay) {
+  Job read = read_back(job_template(kSettings, "A title"));
+  EXPECT_EQ(to_json(read.tables()), asked_for());
+}
+
+TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
+  const std::string text = job_template(kSettings, "A title");
+  EXPECT_THAT(text, AllOf(HasSubstr("# A title\n"), HasSubstr("\n[model]\n"),
+                          HasSubstr("\nname = \"mlp\""), HasSubstr("\n# batch = 128  "),
+                          HasSubstr("\n# beta1 = 0.9"), HasSubstr("\n# weight_decay = 0.0"),
+                          HasSubstr("\n# collective_seconds = 300.0")));
+  // Of other data, and other optimizers.
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("separator")), Not(HasSubstr("nesterov"))));
+  std::string uncommented;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_LE(line.size(), 160U) << line;
+    const std::size_t blank = line.find(' ', 2);  // behind the first word
+    const bool is_key = line.starts_with("# ") && blank != line.npos && line.find(" = ") == blank;
+    uncommented += (is_key ? line.substr(2) : line) + "\n";
+  }
+  Job read = read_back(uncommented);
+  EXPECT_EQ(to_json(read.tables()), asked_for());
+}
+
+struct Initialised {
+  int code;
+  std::string out, err;
+};
+
+Initialised shoal_says(std::vector<std::string> words) {
+  words.insert(words.begin(), "shoal");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int code = run_command_line(std::move(words));
+  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+TEST(Init, TheFileOfEveryModelTrains) {
+  for (const std::string& model : model_names()) {
+    SCOPED_TRACE(model);
+    const std::string file = template_file();
+    const Initialised init = shoal_says({"init", model, "-o", file, "--force"});
+    ASSERT_EQ(init.code, 0) << init.err;
+    EXPECT_EQ(read_job(file, {}).model.name, model);
+    const Initialised trained = shoal_says({"train", file, "--set", "train.steps=1", "--set",
+                                            "train.evaluate=false", "--set", "train.batch=4"});
+    EXPECT_EQ(trained.code, 0) << trained.err;
+    EXPECT_THAT(trained.out, HasSubstr("weights sha256"));
+    EXPECT_EQ(trained.err, "");
+  }
+}
+
+TEST(Init, RefusesToOverwriteAndWhatWouldNotRun) {
+  const std::string file = template_file();
+  std::ofstream(file) << "mine";
+  const Initialised there = shoal_says({"init", "mlp", "-o", file});
+  EXPECT_EQ(there.code, 2);
+  EXPECT_THAT(there.err, HasSubstr("is there already: give --force"));
+  EXPECT_EQ(read_file(file), "mine");
+  EXPECT_THAT(shoal_says({"init", "mpl", "-o", file, "--force"}).err,
+              HasSubstr("did you mean 'mlp'?"));
+  EXPECT_THAT(shoal_says({"init", "mlp", "--data", "fashion", "-o", file, "--force"}).err,
+              HasSubstr("fashion-mnist"));
+  EXPECT_THAT(shoal_says({"init", "mlp", "--data", "csv", "-o", file, "--force"}).err,
+              HasSubstr("path"));
+  EXPECT_EQ(read_file(file), "mine");
+}
+
+TEST(Init, TakesATableOfOnesOwn) {
+  const auto table = std::filesystem::path(testing::TempDir()) / "shoal_template_test.csv";
+  {
+    std::ofstream csv(table);
+    for (int i = 0; i < 40; ++i) csv << i % 7 << "," << i << "," << i % 2 << "\n";
+  }
+  const Initialised init = shoal_says({"init", "mlp", "--data", "csv", "--path", table, "-o", "-"});
+  EXPECT_EQ(init.code, 0) << init.err;
+  const Job job = read_back(init.out);
+  EXPECT_EQ(job.data.path, table.string());
+  EXPECT_THAT(init.out, HasSubstr("separator"));
+  const Initialised picture = shoal_says({"init", "convnet", "--data", "csv", "--path", table});
+  EXPECT_EQ(picture.code, 2);
+  EXPECT_THAT(picture.err, HasSubstr("conv"));
+}
+
+}  // namespace
+}  // namespace shoal

@@ -1,0 +1,74 @@
+#include "shoal/cli/prediction_file.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "shoal/checkpoint/npy.h"
+#include "shoal/core/error.h"
+#include "shoal/core/file.h"
+
+namespace shoal {
+namespace {
+
+std::string prediction_path() {
+  return std::filesystem::path(testing::TempDir()) / "shoal_prediction_test";
+}
+
+// Probabilities 1/4, 1/2, 1/4: the first of two equal classes goes first.
+at::Tensor three_classes() {
+  return at::tensor({1.0, 2.0, 1.0}, at::kDouble).reshape({1, 3}).log();
+}
+
+TEST(PredictionFile, CsvNamesTheMostProbableClasses) {
+  DatasetFacts data;
+  data.classes = 3;
+  data.class_names = {"cat", "a \"big\", dog", "eel"};
+  const auto one = csv_predictions(prediction_path(), data, 1);
+  one->add(three_classes());
+  one->add(three_classes());
+  std::filesystem::remove(prediction_path());
+  one->finish();
+  EXPECT_EQ(read_file(prediction_path()),
+            "sample,label,probability\n0,\"a \"\"big\"\", dog\",0.500000\n"
+            "1,\"a \"\"big\"\", dog\",0.500000\n");
+  data.class_names.clear();
+  const auto all = csv_predictions(prediction_path(), data, 3);
+  all->add(three_classes());
+  all->finish();
+  EXPECT_EQ(read_file(prediction_path()),
+            "sample,label_1,probability_1,label_2,probability_2,label_3,probability_3\n"
+            "0,1,0.500000,0,0.250000,2,0.250000\n");
+  EXPECT_THROW(csv_predictions("", data, 4), InvalidInput);
+  EXPECT_THROW(csv_predictions("", data, 0), InvalidInput);
+}
+
+TEST(PredictionFile, CsvOfNumbersToPredict) {
+  const auto writer = csv_predictions(prediction_path(), {}, 1);
+  writer->add(at::tensor({1.5, -2.0}, at::kDouble).reshape({2, 1}));
+  writer->finish();
+  EXPECT_EQ(read_file(prediction_path()), "sample,prediction\n0,1.5\n1,-2\n");
+}
+
+TEST(PredictionFile, NpyHasTheOutputsThemselves) {
+  const auto writer = npy_predictions(prediction_path(), 3);
+  const at::Tensor outputs = at::arange(6, at::kFloat).reshape({3, 2});
+  writer->add(outputs.narrow(0, 0, 2));
+  writer->add(outputs.narrow(0, 2, 1));
+  writer->finish();
+  EXPECT_TRUE(at::equal(read_npy(prediction_path()), outputs));
+}
+
+TEST(PredictionFile, WhatIsNotFinishedIsNotThere) {
+  std::filesystem::remove(prediction_path());
+  {
+    const auto writer = csv_predictions(prediction_path(), {}, 1);
+    writer->add(at::ones({4, 1}));
+  }
+  EXPECT_FALSE(std::filesystem::exists(prediction_path()));
+}
+
+}  // namespace
+}  // namespace shoal
