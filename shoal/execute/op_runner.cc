@@ -331,8 +331,7 @@ double OpRunner::squared_norm_of_counted_gradients() const {
     if (const auto group = reduced_over_.find(gradient); group != reduced_over_.end()) {
       if (parts_.program.groups.at(group->second).ranks.front() != parts_.program.rank) continue;
     }
-    const double norm = gradient_of(gradient).norm(2, at::kDouble).item<double>();
-    sum += norm * norm;
+    sum += squared_norm(gradient_of(gradient));
   }
   return sum;
 }
@@ -367,19 +366,24 @@ void OpRunner::update(const Op&) {
   if (optimizer.clip_norm && agreed.gradient_norm > *optimizer.clip_norm) {
     scale *= *optimizer.clip_norm / agreed.gradient_norm;
   }
-  std::vector<at::Tensor> parameters, gradients;
-  std::vector<std::vector<at::Tensor>> states;
-  for (auto& trained : parts_.model.trained()) {
-    Value gradient = trained.value;
-    gradient.kind = ValueKind::gradient;
-    parameters.push_back(trained.parameter);
-    gradients.push_back(gradient_of(gradient));
-    states.push_back(trained.states);
-  }
   ++parts_.model.update_count;
-  shoal::update(
-      optimizer, parameters, gradients, states,
-      {.rate = input_->rate, .gradient_scale = scale, .count = parts_.model.update_count});
+  for (const bool decays : {true, false}) {
+    std::vector<at::Tensor> parameters, gradients;
+    std::vector<std::vector<at::Tensor>> states;
+    for (auto& trained : parts_.model.trained()) {
+      if (trained.decays != decays) continue;
+      Value gradient = trained.value;
+      gradient.kind = ValueKind::gradient;
+      parameters.push_back(trained.parameter);
+      gradients.push_back(gradient_of(gradient));
+      states.push_back(trained.states);
+    }
+    shoal::update(optimizer, parameters, gradients, states,
+                  {.rate = input_->rate,
+                   .gradient_scale = scale,
+                   .count = parts_.model.update_count,
+                   .decays = decays});
+  }
 }
 
 }  // namespace shoal

@@ -44,11 +44,11 @@ RankModel::RankModel(const Chain& chain, const Programs& programs, int rank,
     names_[index] = facts.name;
   }
   if (const auto train = programs.named.find("train"); train != programs.named.end()) {
-    freeze_all_but(train->second.at(rank));
+    freeze_all_but(train->second.at(rank), programs);
   }
 }
 
-void RankModel::freeze_all_but(const Program& train) {
+void RankModel::freeze_all_but(const Program& train, const Programs& programs) {
   for (auto& [key, parameter] : parameters_) parameter.requires_grad_(false);
   for (const Op& op : train.ops) {
     if (op.kind != OpKind::update) continue;
@@ -56,7 +56,10 @@ void RankModel::freeze_all_but(const Program& train) {
       if (use.value.kind != ValueKind::parameter) continue;
       at::Tensor parameter = this->parameter(use.value);
       parameter.requires_grad_(true);
-      trained_.push_back({use.value, parameter, new_states(options_.optimizer, parameter)});
+      const ParameterFacts& facts =
+          programs.blocks.at(use.value.block).parameters.at(use.value.index);
+      trained_.push_back({use.value, parameter, new_states(options_.optimizer, parameter),
+                          options_.optimizer.decays(facts.name, parameter.dim())});
     }
   }
 }

@@ -38,6 +38,7 @@ class RankModel {
     Value value;  // kind parameter
     at::Tensor parameter;
     std::vector<at::Tensor> states;
+    bool decays = true;  // weight decay, see OptimizerOptions
   };
 
   // Builds the blocks that any of the rank's programs runs. Parameters that no Update of the
@@ -59,7 +60,7 @@ class RankModel {
   std::int64_t update_count = 0;
 
  private:
-  void freeze_all_but(const Program& train);
+  void freeze_all_but(const Program& train, const Programs& programs);
   std::map<int, std::shared_ptr<Block>> blocks_;
   std::map<int, std::string> names_;
   std::map<std::pair<int, int>, at::Tensor> parameters_;  // (block, index in the facts)

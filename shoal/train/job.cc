@@ -56,6 +56,10 @@ std::vector<std::string> Job::warnings() const {
   for (const auto& name : train.optimizer.without_effect()) {
     all.push_back(fmt::format("[train] {} has no effect with this optimizer", name));
   }
+  for (const auto& name : train.rate.without_effect()) {
+    all.push_back(fmt::format(
+        "[train] {} has no effect with these lr_schedule, lr_scaling and warmup_steps", name));
+  }
   return all;
 }
 

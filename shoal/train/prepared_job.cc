@@ -72,6 +72,7 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
       options.facts_file.empty()
           ? measured_facts(job, plan, form, chain, options)
           : facts_from_json(read_json(options.facts_file), options.facts_file);
+  require_none(fit_problems(job.train.optimizer, facts));
   Programs programs = compile(facts, plan);
   if (!options.programs_file.empty()) replace_programs(programs, options.programs_file);
   return programs;

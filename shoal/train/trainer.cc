@@ -66,12 +66,14 @@ class Trainer::Impl {
                                           total_steps_, trace_);
     }
     StepBatch kept;  // for a second look at a step that is not finite
-    RunInput input{
-        .step = next_step_,
-        .rate = rate_at(prepared_.job.train.rate, next_step_, total_steps_, plan().batch_parts()),
-        .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
-        .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
-                     .checkpoint_written = checkpointing_.has_written()}};
+    RunInput input{.step = next_step_,
+                   .rate = rate_at(prepared_.job.train.rate, next_step_,
+                                   {.total_steps = total_steps_,
+                                    .batch_parts = plan().batch_parts(),
+                                    .batch = plan().batch}),
+                   .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
+                   .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
+                                .checkpoint_written = checkpointing_.has_written()}};
     const TimeShares before = executor_.shares();
     const Agreement agreed = executor_.train(input);
     if (!agreed.finite) not_finite(input, kept);
@@ -109,6 +111,9 @@ class Trainer::Impl {
 
   RunReport run() {
     for (Observer* observer : options_.observers) observer->started(start_report());
+    if (world_.rank() == 0) {
+      for (const std::string& sentence : prepared_.job.warnings()) warn(sentence);
+    }
     while (!finished()) {
       const StepReport report = step();
       evaluate_when_due(report);
@@ -174,14 +179,14 @@ class Trainer::Impl {
   void resume() {
     std::vector<std::string> warnings;
     next_step_ = checkpointing_.resume(warnings, resumed_from_);
-    for (const auto& sentence : warnings) {
-      for (Observer* observer : options_.observers) observer->warned(sentence);
-    }
+    for (const auto& sentence : warnings) warn(sentence);
     if (!resumed_from_.empty() || world_.rank() != 0) return;
-    for (Observer* observer : options_.observers) {
-      observer->warned(fmt::format("no complete checkpoint in {}: training starts anew",
-                                   prepared_.job.checkpoint.path));
-    }
+    warn(fmt::format("no complete checkpoint in {}: training starts anew",
+                     prepared_.job.checkpoint.path));
+  }
+
+  void warn(const std::string& sentence) {
+    for (Observer* observer : options_.observers) observer->warned(sentence);
   }
 
   StartReport start_report() const {
@@ -219,11 +224,7 @@ class Trainer::Impl {
                     input.step, block);
   }
 
-  void nothing_to_do() {
-    for (Observer* observer : options_.observers) {
-      observer->warned(fmt::format("all {} steps were done already", total_steps_));
-    }
-  }
+  void nothing_to_do() { warn(fmt::format("all {} steps were done already", total_steps_)); }
 
   void evaluate_when_due(const StepReport& report) {
     const std::int64_t every = prepared_.job.train.evaluate_every;
