@@ -39,6 +39,7 @@ struct Agreement {
   double loss_sum = 0;
   double weight = 0;
   double correct = 0;
+  double samples = 0;           // equal to the weight unless classes have weights
   bool finite = true;           // else Update did nothing
   double gradient_norm = 0;     // of the mean loss, before clipping; only with clip_norm
   int stop_signal = 0;          // the largest asked for
@@ -71,6 +72,7 @@ struct ExecutorOptions {
   LanePolicy lanes = LanePolicy::automatic;
   bool has_spare_core = false;  // beside the one that computes
   bool autocast_bf16 = false;
+  LossForm loss = {};                      // of training; evaluations take its huber_delta only
   std::shared_ptr<MemoryAccount> account;  // books what the rank's threads allocate; may be null
   std::shared_ptr<Trace> trace;            // may be null
 };

@@ -220,11 +220,12 @@ void OpRunner::loss(const Op& op) {
   }
   const at::AutoGradMode graph(trains);
   const Activations leaves = leaves_of(values_.activation(output), trains);
-  const LossSums sums =
-      loss_sums(parts_.chain.loss(), leaves.only(), micro_batch.targets, /*count_correct=*/true);
+  const LossSums sums = loss_sums(parts_.chain.loss(), leaves.only(), micro_batch.targets,
+                                  /*count_correct=*/true, parts_.loss);
   values_.loss_sum += sums.loss.item<double>();
   values_.weight += sums.weight;
   values_.correct += static_cast<double>(sums.correct);
+  values_.samples += static_cast<double>(micro_batch.samples());
   if (!trains) return;
   sums.loss.backward();
   values_.activation(gradient) = Activations(leaves.only().grad());
@@ -339,19 +340,21 @@ double OpRunner::squared_norm_of_counted_gradients() const {
 void OpRunner::agree(const Op& op) {
   const bool clips = parts_.model.optimizer().clip_norm.has_value() && parts_.program.trains;
   const Requests& asked = input_->requests;
-  std::array<double, 7> sums{values_.loss_sum,
+  std::array<double, 8> sums{values_.loss_sum,
                              values_.weight,
                              values_.correct,
                              clips ? squared_norm_of_counted_gradients() : 0.0,
                              asked.stop_signal == SIGINT ? 1.0 : 0.0,
                              asked.stop_signal == SIGTERM ? 1.0 : 0.0,
-                             asked.checkpoint_written ? 1.0 : 0.0};
+                             asked.checkpoint_written ? 1.0 : 0.0,
+                             values_.samples};
   const Buffer all = buffer(std::span<double>(sums));
   parts_.group(op.group).all_reduce(std::span(&all, 1), ReduceOp::sum, collective_deadline());
   Agreement& agreed = values_.agreed;
   agreed.loss_sum = sums[0];
   agreed.weight = sums[1];
   agreed.correct = sums[2];
+  agreed.samples = sums[7];
   agreed.gradient_norm = agreed.weight > 0 ? std::sqrt(sums[3]) / agreed.weight : 0;
   agreed.finite = std::isfinite(sums[0]) && std::isfinite(sums[3]);
   agreed.stop_signal = sums[5] > 0 ? SIGTERM : sums[4] > 0 ? SIGINT : 0;

@@ -23,6 +23,7 @@ class OpRunner {
     const Programs& programs;
     const Program& program;
     bool autocast_bf16 = false;
+    LossForm loss = {};
     std::function<Group&(int)> group;  // by the program's group index
     Group* point_to_point = nullptr;
     const CommOptions& comm;

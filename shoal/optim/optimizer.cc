@@ -97,6 +97,10 @@ void update(const OptimizerOptions& options, std::vector<at::Tensor>& parameters
     plain.weight_decay = 0;
     return update(plain, parameters, gradients, states, facts);
   }
+  if (options.clip_value) {
+    const double largest = *options.clip_value / facts.gradient_scale;
+    for (at::Tensor& gradient : gradients) gradient.clamp_(-largest, largest);
+  }
   const auto each = [&](auto rule) {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       rule(options, UpdatedParameter{parameters[i], gradients[i], states[i]}, facts);

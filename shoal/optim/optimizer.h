@@ -46,6 +46,8 @@ struct OptimizerOptions {
   bool decay_vectors = true;
   // The global gradient norm (of the mean loss) is at most this.
   std::optional<double> clip_norm = std::nullopt;
+  // Each element of that gradient, scaled already by clip_norm, is cut to -this ... this.
+  std::optional<double> clip_value = std::nullopt;
 
   double denominator_eps() const;
   std::vector<std::string> problems() const;
@@ -79,7 +81,7 @@ std::vector<at::Tensor> new_states(const OptimizerOptions& options, const at::Te
 // updated in place, gradients may be used as scratch. Equal to torch.optim's to rounding, lamb and
 // lars to their papers' rule; the same bits on every rank that is given the same bits. Cost: one
 // pass over parameters, gradients and states, by LibTorch's fused CPU kernels or in chunks that
-// stay in the cache; a second one where norms are needed.
+// stay in the cache; a second one where norms are needed, and one over gradients for clip_value.
 void update(const OptimizerOptions& options, std::vector<at::Tensor>& parameters,
             std::vector<at::Tensor>& gradients, std::vector<std::vector<at::Tensor>>& states,
             const UpdateFacts& facts);

@@ -61,10 +61,14 @@ std::vector<std::string> OptimizerOptions::problems() const {
   if (nesterov && momentum == 0) {
     faults.push_back("nesterov needs momentum: set momentum above 0 or nesterov = false");
   }
-  if (clip_norm && !(*clip_norm > 0 && std::isfinite(*clip_norm))) {
-    faults.push_back(
-        fmt::format("clip_norm is {}: give a positive number or leave it out", *clip_norm));
-  }
+  const auto positive_or_none = [&](const char* name, const std::optional<double>& value) {
+    if (value && !(*value > 0 && std::isfinite(*value))) {
+      faults.push_back(
+          fmt::format("{} is {}: give a positive number or leave it out", name, *value));
+    }
+  };
+  positive_or_none("clip_norm", clip_norm);
+  positive_or_none("clip_value", clip_value);
   return faults;
 }
 
@@ -169,6 +173,8 @@ std::vector<Option> entries(OptimizerOptions& o) {
              "either."),
       option("clip_norm", o.clip_norm,
              "Gradients are scaled down so that the norm over all parameters is at most this."),
+      option("clip_value", o.clip_value,
+             "Each element of the mean loss's gradient is cut to this size, after clip_norm."),
   };
 }
 

@@ -56,6 +56,9 @@ std::vector<std::string> Job::warnings() const {
   for (const auto& name : train.optimizer.without_effect()) {
     all.push_back(fmt::format("[train] {} has no effect with this optimizer", name));
   }
+  if (train.huber_delta != TrainOptions{}.huber_delta && model.loss != "huber") {
+    all.emplace_back("[train] huber_delta has no effect without [model] loss = \"huber\"");
+  }
   for (const auto& name : train.rate.without_effect()) {
     all.push_back(fmt::format(
         "[train] {} has no effect with these lr_schedule, lr_scaling and warmup_steps", name));
@@ -74,7 +77,8 @@ Plan Job::plan(int workers) const {
   }
   plan.layout = Layout::standard(plan.mesh);
   if (!parallel.layout.empty()) plan.layout.axes_of_dim = parallel.layout;
-  plan.batch = train.batch;
+  // "all": how many that are is known when the data is read; until then, as many as it takes.
+  plan.batch = train.batch.value_or(std::int64_t{1} << 40);
   plan.data_parallel = data_parallel;
   plan.pipeline = pipeline;
   plan.recompute = recompute;

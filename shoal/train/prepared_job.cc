@@ -10,6 +10,7 @@
 #include "shoal/program/compile.h"
 #include "shoal/program/verify.h"
 #include "shoal/tensor/element_types.h"
+#include "shoal/train/loss_form.h"
 
 namespace shoal {
 namespace {
@@ -111,6 +112,10 @@ void JobPreparation::wait_for_data() {
 
 void JobPreparation::compile_programs() {
   while_reading([&] {
+    if (!job_.train.batch) {
+      wait_for_data();
+      job_.train.batch = data_->train->size();
+    }
     form_ = sample_form_ahead(job_.data);
     if (!form_) {
       wait_for_data();
@@ -133,9 +138,11 @@ PreparedJob JobPreparation::finish() {
                     "complete",
                     data_->train->name()));
   }
+  LossForm loss = loss_form(job_.train, chain_->loss(), *data_->train);
   return {.job = job_,
           .data = std::move(*data_),
           .chain = std::move(*chain_),
+          .loss = std::move(loss),
           .programs = std::move(*programs_),
           .data_spans = std::move(spans_)};
 }
@@ -144,12 +151,16 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) 
   return JobPreparation(job, workers, options).finish();
 }
 
-PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
+PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
+  Job job = given;
+  if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
-  return {.job = job,
+  LossForm loss = loss_form(job.train, chain.loss(), *data.train);
+  return {.job = std::move(job),
           .data = std::move(data),
           .chain = std::move(chain),
+          .loss = std::move(loss),
           .programs = std::move(programs),
           .data_spans = {}};
 }

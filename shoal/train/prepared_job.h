@@ -19,9 +19,10 @@ struct PrepareOptions {
 };
 
 struct PreparedJob {
-  Job job;
+  Job job;  // [train] batch is a number
   DataSplits data;
   Chain chain;
+  LossForm loss;                     // of training
   Programs programs;                 // with the facts of the blocks and the plan
   std::vector<DataSpan> data_spans;  // what opening the data took
 };

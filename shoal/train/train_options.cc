@@ -2,7 +2,44 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "shoal/core/error.h"
+
 namespace shoal {
+namespace {
+
+// A number, or "all" where other options have "none".
+Option batch_option(std::optional<std::int64_t>& field, std::string help) {
+  Option made = option("batch", field, std::move(help));
+  made.type = "integer or \"all\"";
+  made.set = [&field, number = made.set](const nlohmann::json& value) {
+    if (value == "all") {
+      field.reset();
+      return;
+    }
+    if (!value.is_number_integer()) {
+      throw InvalidInput(fmt::format("expected an integer or \"all\", got {}", value.dump()));
+    }
+    number(value);
+  };
+  made.get = [&field] { return field ? nlohmann::json(*field) : nlohmann::json("all"); };
+  return made;
+}
+
+bool are_class_weights(const nlohmann::json& value) {
+  if (value == "none" || value == "balanced") return true;
+  if (!value.is_array()) return false;
+  bool any = false;
+  for (const nlohmann::json& weight : value) {
+    if (!weight.is_number() || !(weight.get<double>() >= 0)) return false;
+    any = any || weight.get<double>() > 0;
+  }
+  return any;
+}
+
+}  // namespace
+
 std::vector<std::string> TrainOptions::problems() const {
   std::vector<std::string> faults;
   const auto at_least = [&](const char* name, std::int64_t value, std::int64_t least) {
@@ -12,9 +49,22 @@ std::vector<std::string> TrainOptions::problems() const {
   };
   at_least("epochs", epochs, 1);
   if (steps) at_least("steps", *steps, 1);
-  at_least("batch", batch, 1);
+  if (batch) at_least("batch", *batch, 1);
   at_least("evaluate_batch", evaluate_batch, 1);
   at_least("evaluate_every", evaluate_every, 0);
+  if (!(label_smoothing >= 0 && label_smoothing < 1)) {
+    faults.push_back(fmt::format("[train] label_smoothing is {}: give at least 0 and less than 1",
+                                 label_smoothing));
+  }
+  if (!(huber_delta > 0 && std::isfinite(huber_delta))) {
+    faults.push_back(fmt::format("[train] huber_delta is {}: give a positive number", huber_delta));
+  }
+  if (!are_class_weights(class_weights)) {
+    faults.push_back(fmt::format(
+        "[train] class_weights is {}: give \"none\", \"balanced\" or a list of numbers of 0 or "
+        "more, one a class and not all 0",
+        class_weights.dump()));
+  }
   for (const auto& fault : optimizer.problems()) faults.push_back("[train] " + fault);
   for (const auto& fault : rate.problems()) faults.push_back("[train] " + fault);
   return faults;
@@ -27,7 +77,9 @@ OptionTable describe(TrainOptions& o) {
       {
           option("epochs", o.epochs, "Passes over the training set."),
           option("steps", o.steps, "Updates; takes the place of epochs."),
-          option("batch", o.batch, "Samples per update, over all workers."),
+          batch_option(o.batch,
+                       "Samples per update, over all workers; \"all\": every training sample, one "
+                       "update an epoch."),
           option("evaluate", o.evaluate, "Evaluate on the test set at the end."),
           option("evaluate_every", o.evaluate_every,
                  "Epochs between two evaluations on the validation set; 0: none."),
@@ -37,6 +89,16 @@ OptionTable describe(TrainOptions& o) {
                  {{"fp32", Precision::fp32}, {"fp64", Precision::fp64}, {"bf16", Precision::bf16}},
                  "Numbers: bf16 keeps weights in float32 and computes in bfloat16."),
       }};
+  table.options.push_back(option(
+      "label_smoothing", o.label_smoothing,
+      "cross_entropy, while training: this share of a target is spread evenly over all classes."));
+  table.options.push_back(option(
+      "class_weights", o.class_weights,
+      "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
+      "\"balanced\": samples / (classes x samples of the class), counted in the training part; or "
+      "a list, one a class."));
+  table.options.push_back(
+      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.rate)) table.options.push_back(std::move(entry));
   return table;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,11 +27,17 @@ enum class Precision : std::uint8_t {
 struct TrainOptions {
   std::int64_t epochs = 1;
   std::optional<std::int64_t> steps;  // instead of epochs
-  std::int64_t batch = 128;           // samples per update over all workers
+  // Samples per update over all workers; none: all of them, one update an epoch. prepare() puts
+  // their number here.
+  std::optional<std::int64_t> batch = 128;
   std::int64_t evaluate_batch = 500;  // samples per batch of an evaluation, whatever the workers
   bool evaluate = true;               // on the test set at the end
   std::int64_t evaluate_every = 0;    // epochs between evaluations on the validation set; 0: never
   Precision precision = Precision::fp32;
+  // What gives the loss its form while training; evaluations take huber_delta only.
+  double label_smoothing = 0;             // cross_entropy
+  nlohmann::json class_weights = "none";  // cross_entropy: "none", "balanced" or one a class
+  double huber_delta = 1;                 // loss huber: squared up to this, linear beyond
   OptimizerOptions optimizer;
   RateOptions rate;
   std::vector<std::string> problems() const;

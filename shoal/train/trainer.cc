@@ -88,7 +88,7 @@ class Trainer::Impl {
                       .loss = agreed.mean_loss(),
                       .rate = input.rate,
                       .gradient_norm = agreed.gradient_norm,
-                      .samples = static_cast<std::int64_t>(agreed.weight)};
+                      .samples = static_cast<std::int64_t>(agreed.samples)};
     ++next_step_;
     checkpointing_.after_step(next_step_, /*last=*/false);
     report.seconds = static_cast<double>(steady_ns() - begun) * 1e-9;
@@ -170,6 +170,7 @@ class Trainer::Impl {
         .has_spare_core = cores.size() > static_cast<std::size_t>(prepared_.job.execute.threads) &&
                           allowed_cores().size() > static_cast<std::size_t>(world_.local_size()),
         .autocast_bf16 = prepared_.job.train.precision == Precision::bf16,
+        .loss = prepared_.loss,
         .account = account_,
         .trace = trace_};
   }
