@@ -80,11 +80,12 @@ void ConsoleObserver::draw(const StepReport& report) {
 }
 
 void ConsoleObserver::evaluated(const EvaluationReport& report) {
+  const std::string set = report.set + (report.averaged ? ", moving average of weights" : "");
   if (report.classifies) {
-    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} ({} samples)", report.set,
-                     100 * report.accuracy, report.loss, report.samples));
+    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} ({} samples)", set, 100 * report.accuracy,
+                     report.loss, report.samples));
   } else {
-    line(fmt::format("{}: loss {:.6f} ({} samples)", report.set, report.loss, report.samples));
+    line(fmt::format("{}: loss {:.6f} ({} samples)", set, report.loss, report.samples));
   }
 }
 
@@ -101,6 +102,9 @@ void ConsoleObserver::warned(const std::string& sentence) {
 void ConsoleObserver::finished(const RunReport& report) {
   if (!report.stopped_by.empty()) {
     line(fmt::format("stopped by {} after step {}", report.stopped_by, report.steps));
+  }
+  if (!report.stopped_early.empty()) {
+    line(fmt::format("stopped early after step {}: {}", report.steps, report.stopped_early));
   }
   if (report.step_seconds.empty()) {
     line("no figures of speed: the first step of a run warms up, and there was no second");

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "shoal/core/error.h"
+#include "shoal/optim/moving_average.h"
 #include "shoal/tensor/autocast.h"
 #include "shoal/tensor/element_types.h"
 #include "shoal/tensor/torch_errors.h"
@@ -387,6 +388,18 @@ void OpRunner::update(const Op&) {
                    .count = parts_.model.update_count,
                    .decays = decays});
   }
+  update_moving_averages();
+}
+
+void OpRunner::update_moving_averages() {
+  const std::optional<double> decay = parts_.model.options().ema_decay;
+  if (!decay) return;
+  std::vector<at::Tensor> averages, parameters;
+  for (auto& trained : parts_.model.trained()) {
+    averages.push_back(trained.average);
+    parameters.push_back(trained.parameter);
+  }
+  update_averages(*decay, parts_.model.update_count, averages, parameters);
 }
 
 }  // namespace shoal

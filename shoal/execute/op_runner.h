@@ -55,6 +55,7 @@ class OpRunner {
   void average_buffers(const Op& op);
   void agree(const Op& op);
   void update(const Op& op);
+  void update_moving_averages();
 
   const Activations& input_of(int block, int micro_batch);
   // Throws InvalidInput naming the block, when it writes its input or LibTorch refuses its input.

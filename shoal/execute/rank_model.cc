@@ -59,7 +59,8 @@ void RankModel::freeze_all_but(const Program& train, const Programs& programs) {
       const ParameterFacts& facts =
           programs.blocks.at(use.value.block).parameters.at(use.value.index);
       trained_.push_back({use.value, parameter, new_states(options_.optimizer, parameter),
-                          options_.optimizer.decays(facts.name, parameter.dim())});
+                          options_.optimizer.decays(facts.name, parameter.dim()),
+                          options_.ema_decay ? parameter.detach().clone() : at::Tensor()});
     }
   }
 }
@@ -72,6 +73,15 @@ at::Tensor RankModel::parameter(const Value& value) const {
 
 at::Tensor RankModel::buffer(const Value& value) const {
   return buffers_.at({value.block, value.index});
+}
+
+void RankModel::swap_averages() {
+  check(options_.ema_decay.has_value(), "there are averages to swap");
+  for (Trained& trained : trained_) {
+    at::Tensor weights = trained.parameter.variable_data();
+    trained.parameter.set_data(trained.average);
+    trained.average = std::move(weights);
+  }
 }
 
 std::vector<HeldTensor> RankModel::held() const {
@@ -87,6 +97,9 @@ std::vector<HeldTensor> RankModel::held() const {
       if (trained == states_of.end()) continue;
       for (std::size_t i = 0; i < states.size(); ++i) {
         all.push_back({name + "#" + states[i], "optimizer", trained->second->states[i], index});
+      }
+      if (options_.ema_decay) {
+        all.push_back({name + "#average", "average", trained->second->average, index});
       }
     }
   }

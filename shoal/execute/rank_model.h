@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,13 @@ struct RankModelOptions {
   std::uint64_t seed = 0;
   at::ScalarType type = at::kFloat;  // of parameters: float32 or float64
   OptimizerOptions optimizer;
+  std::optional<double> ema_decay = std::nullopt;  // keeps a moving average of trained parameters
 };
 
 // A tensor that outlives a step.
 struct HeldTensor {
-  std::string name;  // "0.conv.weight"; states "0.conv.weight#momentum"
-  std::string role;  // "parameter", "buffer", "optimizer"
+  std::string name;  // "0.conv.weight"; states "0.conv.weight#momentum", "0.conv.weight#average"
+  std::string role;  // "parameter", "buffer", "optimizer", "average"
   at::Tensor tensor;
   int block = 0;
 };
@@ -39,6 +41,7 @@ class RankModel {
     at::Tensor parameter;
     std::vector<at::Tensor> states;
     bool decays = true;  // weight decay, see OptimizerOptions
+    at::Tensor average;  // only with ema_decay
   };
 
   // Builds the blocks that any of the rank's programs runs. Parameters that no Update of the
@@ -52,6 +55,10 @@ class RankModel {
   std::vector<Trained>& trained() { return trained_; }
   const OptimizerOptions& optimizer() const { return options_.optimizer; }
   const RankModelOptions& options() const { return options_; }
+
+  // The average takes the place of each trained parameter and the other way round, without a copy;
+  // twice is nothing. Throws BrokenInvariant without ema_decay.
+  void swap_averages();
 
   // Everything persistent, ordered by block and name.
   std::vector<HeldTensor> held() const;

@@ -49,7 +49,8 @@ std::vector<std::string> resume_problems(const Job& job, const nlohmann::json& s
   compare("", "seed");
   compare("data", "name");
   compare("data", "validation");
-  for (const char* key : {"batch", "optimizer", "momentum", "precision"}) compare("train", key);
+  for (const char* key : {"batch", "optimizer", "momentum", "precision", "ema_decay"})
+    compare("train", key);
   return faults;
 }
 
@@ -72,9 +73,9 @@ std::optional<std::string> difference_of_sums(const nlohmann::json& stored,
 
 }  // namespace
 
-Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world,
-                             Group& group)
-    : prepared_(prepared), model_(model), world_(world), group_(group) {
+Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, RunState& state,
+                             const World& world, Group& group)
+    : prepared_(prepared), model_(model), state_(state), world_(world), group_(group) {
   if (prepared_.job.checkpoint.path.empty()) return;
   writer_ =
       std::make_unique<CheckpointWriter>(prepared_.job.checkpoint, world_.rank(), world_.size());
@@ -103,6 +104,8 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& warnings, std::stri
       persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true);
   load_same_model(checkpoint, tensors);
   model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
+  if (checkpoint.facts().contains("run")) state_.restore(checkpoint.facts().at("run"));
+  if (state_.early_stop.best_step() >= 0) writer_->spare(state_.early_stop.best_step());
   newest_step_ = checkpoint.step();
   if (world_.rank() == 0) {
     const auto difference = difference_of_sums(checkpoint.facts(), own_facts());
@@ -149,6 +152,7 @@ void Checkpointing::begin(std::int64_t steps_done) {
   nlohmann::json facts = own_facts();
   facts["steps"] = steps_done;
   facts["update_count"] = model_.update_count;
+  facts["run"] = state_.to_json();
   writer_->begin(steps_done,
                  persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true),
                  std::move(facts));
@@ -164,6 +168,12 @@ void Checkpointing::after_step(std::int64_t steps_done, bool last) {
     writer_->finish(group_, deadline());
     open_step_ = -1;
   }
+}
+
+void Checkpointing::keep_best(std::int64_t steps_done) {
+  if (!writer_) return;
+  if (newest_step_ != steps_done) begin(steps_done);
+  writer_->spare(steps_done);
 }
 
 bool Checkpointing::has_written() const {

@@ -14,6 +14,7 @@
 #include "shoal/execute/rank_model.h"
 #include "shoal/train/observer.h"
 #include "shoal/train/prepared_job.h"
+#include "shoal/train/run_state.h"
 
 namespace shoal {
 
@@ -28,7 +29,9 @@ void load_same_model(const Checkpoint& checkpoint, std::vector<PersistentTensor>
 class Checkpointing {
  public:
   // `group`: of all ranks.
-  Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world, Group& group);
+  // `state` goes into each checkpoint, and comes back from the one that is resumed from.
+  Checkpointing(const PreparedJob& prepared, RankModel& model, RunState& state, const World& world,
+                Group& group);
   ~Checkpointing();
 
   // Rank 0 looks for the newest complete checkpoint and tells the others; all load it. Returns the
@@ -42,6 +45,9 @@ class Checkpointing {
 
   // After `steps_done` updates: begins one when it is due. `last`: waits until it is complete.
   void after_step(std::int64_t steps_done, bool last);
+  // The checkpoint of `steps_done` updates, written now if it is not yet, stays until there is a
+  // better one. Nothing without a [checkpoint] path.
+  void keep_best(std::int64_t steps_done);
   // What goes into the step's agreement, and what is done with its result. Returns the step of a
   // checkpoint that has become complete since the last call (its index is on disk).
   bool has_written() const;
@@ -53,6 +59,7 @@ class Checkpointing {
   Deadline deadline() const;
   const PreparedJob& prepared_;
   RankModel& model_;
+  RunState& state_;
   const World& world_;
   Group& group_;
   std::unique_ptr<CheckpointWriter> writer_;

@@ -48,6 +48,11 @@ std::vector<std::string> Job::problems() const {
   append(faults, checkpoint.problems());
   append(faults, comm.problems());
   append(faults, execute.problems());
+  if (train.early_stop.patience > 0 && data.validation == 0) {
+    faults.emplace_back(
+        "[train] early_stop_patience needs a validation set: set [data] validation, for example to "
+        "0.1");
+  }
   return faults;
 }
 

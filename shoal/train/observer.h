@@ -37,6 +37,7 @@ struct EvaluationReport {
   double loss = 0;
   double accuracy = 0;  // share of correct answers; 0 for regression
   bool classifies = true;
+  bool averaged = false;  // of the moving average of the weights, not of the weights themselves
   std::int64_t samples = 0;
 };
 

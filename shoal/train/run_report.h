@@ -36,6 +36,8 @@ struct RunReport {
   std::vector<std::int64_t> memory_bound;       // by rank, before the first step
   std::vector<double> busy;                     // by rank: share of the time that computes
   std::string stopped_by;                       // "", "SIGINT", "SIGTERM"
+  std::string stopped_early;                    // why, in a sentence; empty when it was not
+  std::int64_t best_step = -1;  // updates done at the best evaluation, with early stopping only
 };
 
 nlohmann::ordered_json to_json(const RunReport& report);

@@ -67,6 +67,16 @@ std::vector<std::string> TrainOptions::problems() const {
   }
   for (const auto& fault : optimizer.problems()) faults.push_back("[train] " + fault);
   for (const auto& fault : rate.problems()) faults.push_back("[train] " + fault);
+  if (ema_decay && !(*ema_decay >= 0 && *ema_decay < 1)) {
+    faults.push_back(
+        fmt::format("[train] ema_decay is {}: give at least 0 and less than 1", *ema_decay));
+  }
+  for (const auto& fault : early_stop.problems()) faults.push_back("[train] " + fault);
+  if (early_stop.patience > 0 && evaluate_every == 0) {
+    faults.emplace_back(
+        "[train] early_stop_patience waits for evaluations, and there are none: set evaluate_every "
+        "to 1 epoch or more");
+  }
   return faults;
 }
 
@@ -101,7 +111,17 @@ OptionTable describe(TrainOptions& o) {
       option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.rate)) table.options.push_back(std::move(entry));
+  table.options.push_back(
+      option("ema_decay", o.ema_decay,
+             "Keeps a moving average of the weights, with this share of the old one at each update "
+             "(0.999 and the like): evaluations use it, and checkpoints keep it beside the "
+             "weights."));
+  for (auto& entry : entries(o.early_stop)) table.options.push_back(std::move(entry));
   return table;
+}
+
+std::size_t states_per_parameter(const TrainOptions& options) {
+  return state_names(options.optimizer).size() + (options.ema_decay ? 1 : 0);
 }
 
 OptionTable describe(ParallelOptions& o) {

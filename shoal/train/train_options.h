@@ -14,6 +14,7 @@
 #include "shoal/execute/executor.h"
 #include "shoal/optim/optimizer.h"
 #include "shoal/optim/rate.h"
+#include "shoal/train/early_stop.h"
 
 namespace shoal {
 
@@ -40,9 +41,16 @@ struct TrainOptions {
   double huber_delta = 1;                 // loss huber: squared up to this, linear beyond
   OptimizerOptions optimizer;
   RateOptions rate;
+  // A moving average of the trained weights: evaluations use it, checkpoints keep it.
+  std::optional<double> ema_decay;
+  EarlyStopOptions early_stop;
   std::vector<std::string> problems() const;
 };
 OptionTable describe(TrainOptions& options);
+
+// Tensors of a trained parameter's size that are kept beside it: the optimizer's states and the
+// moving average.
+std::size_t states_per_parameter(const TrainOptions& options);
 
 struct ParallelOptions {
   std::vector<std::pair<std::string, std::int64_t>> mesh;  // empty: {data = workers}

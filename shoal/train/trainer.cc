@@ -29,8 +29,26 @@ std::int64_t steps_of(const PreparedJob& prepared) {
 RankModelOptions model_options(const Job& job) {
   return {.seed = static_cast<std::uint64_t>(job.seed),
           .type = parameter_type(job.train.precision),
-          .optimizer = job.train.optimizer};
+          .optimizer = job.train.optimizer,
+          .ema_decay = job.train.ema_decay};
 }
+
+// While it lives, the moving average stands in the place of the weights.
+class AverageInPlace {
+ public:
+  AverageInPlace(RankModel& model, bool on) : model_(model), on_(on) {
+    if (on_) model_.swap_averages();
+  }
+  ~AverageInPlace() {
+    if (on_) model_.swap_averages();
+  }
+  AverageInPlace(const AverageInPlace&) = delete;
+  AverageInPlace& operator=(const AverageInPlace&) = delete;
+
+ private:
+  RankModel& model_;
+  bool on_;
+};
 
 }  // namespace
 
@@ -42,9 +60,10 @@ class Trainer::Impl {
         options_(std::move(options)),
         account_(std::make_shared<MemoryAccount>()),
         trace_(options_.trace_file.empty() ? nullptr : std::make_shared<Trace>(world.rank())),
+        state_(prepared.job.train),
         model_(build_model()),
         executor_(world, prepared.programs, *model_, prepared.chain, executor_options()),
-        checkpointing_(prepared, *model_, world, executor_.world_group()),
+        checkpointing_(prepared, *model_, state_, world, executor_.world_group()),
         total_steps_(steps_of(prepared)) {
     require_equal_jobs();
     if (trace_) {
@@ -98,12 +117,20 @@ class Trainer::Impl {
     return report;
   }
 
-  bool finished() const { return next_step_ >= total_steps_ || stopped_by_ != 0; }
+  bool finished() const {
+    return next_step_ >= total_steps_ || stopped_by_ != 0 || state_.early_stop.stops();
+  }
   std::int64_t next_step() const { return next_step_; }
   RankModel& model() { return *model_; }
 
   EvaluationReport evaluate(const Dataset& set, const std::string& name) {
-    const EvaluationReport report = evaluate_set(executor_, prepared_, world_.rank(), set, name);
+    const bool averaged = prepared_.job.train.ema_decay.has_value();
+    EvaluationReport report;
+    {
+      const AverageInPlace average(*model_, averaged);
+      report = evaluate_set(executor_, prepared_, world_.rank(), set, name);
+    }
+    report.averaged = averaged;
     for (Observer* observer : options_.observers) observer->evaluated(report);
     figures_.evaluations.push_back(report);
     return report;
@@ -114,9 +141,14 @@ class Trainer::Impl {
     if (world_.rank() == 0) {
       for (const std::string& sentence : prepared_.job.warnings()) warn(sentence);
     }
+    // A checkpoint is begun before its step's evaluation, which early stopping must not lose.
+    if (first_step_ > 0 && state_.early_stop.on() &&
+        state_.early_stop.evaluated_step() != first_step_) {
+      evaluate_when_due();
+    }
     while (!finished()) {
-      const StepReport report = step();
-      evaluate_when_due(report);
+      step();
+      evaluate_when_due();
     }
     feed_.reset();
     if (stopped_by_ == 0 && next_step_ == first_step_) nothing_to_do();
@@ -129,6 +161,8 @@ class Trainer::Impl {
     report.steps = next_step_;
     report.weights_sha256 =
         weights_sha256(executor_.world_group(), prepared_.programs, *model_, deadline());
+    if (state_.early_stop.on()) report.best_step = state_.early_stop.best_step();
+    if (state_.early_stop.stops()) report.stopped_early = state_.early_stop.reason();
     if (stopped_by_ != 0) report.stopped_by = stopped_by_ == SIGINT ? "SIGINT" : "SIGTERM";
     if (trace_) write_trace();
     return report;
@@ -137,7 +171,13 @@ class Trainer::Impl {
   void load_weights(const std::filesystem::path& folder) {
     std::vector<PersistentTensor> tensors =
         persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
-    load_same_model(Checkpoint(folder), tensors);
+    const Checkpoint checkpoint(folder);
+    if (prepared_.job.train.ema_decay && checkpoint.names("average").empty()) {
+      throw InvalidInput(
+          fmt::format("{} has no moving average of the weights: set [train] ema_decay = \"none\"",
+                      folder.string()));
+    }
+    load_same_model(checkpoint, tensors);
   }
 
  private:
@@ -204,7 +244,7 @@ class Trainer::Impl {
 
   void after_first_step() {
     figures_.first_step_done = std::chrono::system_clock::now();
-    const double states = static_cast<double>(state_names(prepared_.job.train.optimizer).size());
+    const auto states = static_cast<double>(states_per_parameter(prepared_.job.train));
     bound_ = memory_bound(prepared_.programs.named.at("train").at(world_.rank()),
                           prepared_.programs.blocks, states);
     for (Observer* observer : options_.observers) {
@@ -227,13 +267,14 @@ class Trainer::Impl {
 
   void nothing_to_do() { warn(fmt::format("all {} steps were done already", total_steps_)); }
 
-  void evaluate_when_due(const StepReport& report) {
+  void evaluate_when_due() {
     const std::int64_t every = prepared_.job.train.evaluate_every;
-    const bool epoch_ends = (report.step + 1) % steps_per_epoch(prepared_) == 0;
-    if (every == 0 || !epoch_ends || (report.epoch + 1) % every != 0) return;
-    if (prepared_.data.validation && prepared_.data.validation->size() > 0) {
-      evaluate(*prepared_.data.validation, "validation");
-    }
+    const std::int64_t epoch_steps = steps_per_epoch(prepared_);
+    if (every == 0 || next_step_ % (every * epoch_steps) != 0) return;
+    if (!prepared_.data.validation || prepared_.data.validation->size() == 0) return;
+    const EvaluationReport report = evaluate(*prepared_.data.validation, "validation");
+    if (!state_.early_stop.on()) return;
+    if (state_.early_stop.is_best(report, next_step_)) checkpointing_.keep_best(next_step_);
   }
 
   void write_trace() {
@@ -246,6 +287,7 @@ class Trainer::Impl {
   TrainerOptions options_;
   std::shared_ptr<MemoryAccount> account_;
   std::shared_ptr<Trace> trace_;
+  RunState state_;
   std::unique_ptr<RankModel> model_;
   Executor executor_;
   Checkpointing checkpointing_;

@@ -35,15 +35,17 @@ class Trainer {
   // One update. Throws NotFinite naming step and block when the loss is not finite (the update is
   // not applied), and what the executor throws.
   StepReport step();
-  bool finished() const;  // all steps done, or a stop was agreed on
+  bool finished() const;  // all steps done, a stop was agreed on, or training is no use any more
   std::int64_t next_step() const;
 
+  // Of the moving average of the weights when there is one ([train] ema_decay).
   EvaluationReport evaluate(const Dataset& set, const std::string& name);
 
   // Steps until finished, evaluations, the last checkpoint, the trace; what `shoal train` does.
   RunReport run();
 
-  // Fills the model from a checkpoint folder (parameters and buffers only).
+  // Fills the model from a checkpoint folder (parameters, buffers, and the moving average when
+  // there is one).
   void load_weights(const std::filesystem::path& checkpoint);
   RankModel& model();
 
