@@ -40,8 +40,10 @@ void ConsoleObserver::after_first_step(const MemoryReport& report) {
 }
 
 void ConsoleObserver::after_step(const StepReport& report) {
-  smoothed_loss_ =
-      report.step == start_.first_step ? report.loss : 0.95 * smoothed_loss_ + 0.05 * report.loss;
+  if (!report.skipped) {
+    smoothed_loss_ = has_loss_ ? 0.95 * smoothed_loss_ + 0.05 * report.loss : report.loss;
+    has_loss_ = true;
+  }
   samples_since_ += report.samples;
   if (progress_ == Progress::bar) return draw(report);
   const std::int64_t every = std::max<std::int64_t>(1, start_.total_steps / 10);
@@ -102,6 +104,10 @@ void ConsoleObserver::warned(const std::string& sentence) {
 void ConsoleObserver::finished(const RunReport& report) {
   if (!report.stopped_by.empty()) {
     line(fmt::format("stopped by {} after step {}", report.stopped_by, report.steps));
+  }
+  if (report.skipped_steps > 0) {
+    line(fmt::format("{} of {} steps were not finite and not applied", report.skipped_steps,
+                     report.steps));
   }
   if (!report.stopped_early.empty()) {
     line(fmt::format("stopped early after step {}: {}", report.steps, report.stopped_early));

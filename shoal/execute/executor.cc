@@ -182,7 +182,7 @@ class Executor::Impl {
         .chain = chain_,
         .programs = programs_,
         .program = program,
-        .autocast_bf16 = options_.autocast_bf16,
+        .autocast = options_.autocast,
         .loss = program.trains ? options_.loss : LossForm{.huber_delta = options_.loss.huber_delta},
         .group = [this, &program](int index) -> Group& {
           return *groups_.at(program.groups.at(index).name);

@@ -177,7 +177,7 @@ void OpRunner::forward(const Op& op) {
   Activations leaves = leaves_of(input_of(op.block, op.micro_batch),
                                  keeps_graph && written_.contains(input_gradient));
   const at::AutoGradMode graph(keeps_graph);
-  const AutocastToBfloat16 autocast(parts_.autocast_bf16);
+  const Autocast autocast(parts_.autocast);
   // Looking again must not touch running statistics a second time.
   const Context context{.mode = looks_for_not_finite ? ForwardMode::recompute : op.mode,
                         .seed = parts_.model.options().seed,
@@ -228,7 +228,8 @@ void OpRunner::loss(const Op& op) {
   values_.correct += static_cast<double>(sums.correct);
   values_.samples += static_cast<double>(micro_batch.samples());
   if (!trains) return;
-  sums.loss.backward();
+  // Scaled in float32, before it becomes a gradient of the output's type.
+  (input_->loss_scale == 1 ? sums.loss : sums.loss * input_->loss_scale).backward();
   values_.activation(gradient) = Activations(leaves.only().grad());
 }
 
@@ -339,12 +340,13 @@ double OpRunner::squared_norm_of_counted_gradients() const {
 }
 
 void OpRunner::agree(const Op& op) {
-  const bool clips = parts_.model.optimizer().clip_norm.has_value() && parts_.program.trains;
+  const bool looks = parts_.program.trains &&
+                     (parts_.model.optimizer().clip_norm.has_value() || input_->looks_at_gradients);
   const Requests& asked = input_->requests;
   std::array<double, 8> sums{values_.loss_sum,
                              values_.weight,
                              values_.correct,
-                             clips ? squared_norm_of_counted_gradients() : 0.0,
+                             looks ? squared_norm_of_counted_gradients() : 0.0,
                              asked.stop_signal == SIGINT ? 1.0 : 0.0,
                              asked.stop_signal == SIGTERM ? 1.0 : 0.0,
                              asked.checkpoint_written ? 1.0 : 0.0,
@@ -356,7 +358,9 @@ void OpRunner::agree(const Op& op) {
   agreed.weight = sums[1];
   agreed.correct = sums[2];
   agreed.samples = sums[7];
-  agreed.gradient_norm = agreed.weight > 0 ? std::sqrt(sums[3]) / agreed.weight : 0;
+  agreed.gradient_norm =
+      agreed.weight > 0 ? std::sqrt(sums[3]) / (agreed.weight * input_->loss_scale) : 0;
+  agreed.loss_is_finite = std::isfinite(sums[0]);
   agreed.finite = std::isfinite(sums[0]) && std::isfinite(sums[3]);
   agreed.stop_signal = sums[5] > 0 ? SIGTERM : sums[4] > 0 ? SIGINT : 0;
   agreed.checkpoints_written = static_cast<int>(sums[6]);
@@ -366,7 +370,7 @@ void OpRunner::update(const Op&) {
   const Agreement& agreed = values_.agreed;
   if (!agreed.finite || agreed.weight == 0) return;
   const OptimizerOptions& optimizer = parts_.model.optimizer();
-  double scale = 1 / agreed.weight;
+  double scale = 1 / (agreed.weight * input_->loss_scale);
   if (optimizer.clip_norm && agreed.gradient_norm > *optimizer.clip_norm) {
     scale *= *optimizer.clip_norm / agreed.gradient_norm;
   }

@@ -22,7 +22,7 @@ class OpRunner {
     const Chain& chain;
     const Programs& programs;
     const Program& program;
-    bool autocast_bf16 = false;
+    std::optional<at::ScalarType> autocast = std::nullopt;
     LossForm loss = {};
     std::function<Group&(int)> group;  // by the program's group index
     Group* point_to_point = nullptr;

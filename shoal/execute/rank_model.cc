@@ -75,6 +75,12 @@ at::Tensor RankModel::buffer(const Value& value) const {
   return buffers_.at({value.block, value.index});
 }
 
+std::vector<at::Tensor> RankModel::buffers() const {
+  std::vector<at::Tensor> all;
+  for (const auto& [key, tensor] : buffers_) all.push_back(tensor);
+  return all;
+}
+
 void RankModel::swap_averages() {
   check(options_.ema_decay.has_value(), "there are averages to swap");
   for (Trained& trained : trained_) {

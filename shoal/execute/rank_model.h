@@ -52,6 +52,7 @@ class RankModel {
   Block& block(int index);
   at::Tensor parameter(const Value& value) const;  // kind parameter or gradient: block and index
   at::Tensor buffer(const Value& value) const;
+  std::vector<at::Tensor> buffers() const;  // of all blocks, in a fixed order
   std::vector<Trained>& trained() { return trained_; }
   const OptimizerOptions& optimizer() const { return options_.optimizer; }
   const RankModelOptions& options() const { return options_; }

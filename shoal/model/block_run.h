@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shoal/model/block.h"
@@ -28,7 +29,7 @@ struct RunSeconds {
 class BlockRun {
  public:
   BlockRun(std::shared_ptr<Block> block, std::string name, std::vector<ActivationFacts> inputs,
-           bool autocast_bf16);
+           std::optional<at::ScalarType> autocast);
 
   // Forward and backward on `samples` samples, into gradients that exist already, as in a step.
   RunBytes run(std::int64_t samples);
@@ -53,7 +54,7 @@ class BlockRun {
   std::shared_ptr<Block> block_;
   std::string name_;
   std::vector<ActivationFacts> inputs_;
-  bool autocast_bf16_;
+  std::optional<at::ScalarType> autocast_;
   std::vector<NamedTensor> tensors_;
   std::vector<at::Tensor> parameters_;
   std::vector<ActivationFacts> outputs_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shoal/checkpoint/index.h"
 #include "shoal/comm/across_ranks.h"
 #include "shoal/core/error.h"
 #include "shoal/train/weights_digest.h"
@@ -107,6 +108,7 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& warnings, std::stri
   if (checkpoint.facts().contains("run")) state_.restore(checkpoint.facts().at("run"));
   if (state_.early_stop.best_step() >= 0) writer_->spare(state_.early_stop.best_step());
   newest_step_ = checkpoint.step();
+  resumed_from_ = folder;
   if (world_.rank() == 0) {
     const auto difference = difference_of_sums(checkpoint.facts(), own_facts());
     if (difference) warnings.push_back(*difference);
@@ -174,6 +176,20 @@ void Checkpointing::keep_best(std::int64_t steps_done) {
   if (!writer_) return;
   if (newest_step_ != steps_done) begin(steps_done);
   writer_->spare(steps_done);
+}
+
+std::string Checkpointing::newest_complete() {
+  if (!writer_) return "";
+  if (open_step_ >= 0) {
+    writer_->finish(group_, deadline());
+    open_step_ = -1;
+  }
+  return text_of_rank_0(group_, newest_on_disk(), deadline());
+}
+
+std::string Checkpointing::newest_on_disk() const {
+  if (!writer_ || writer_->committed() < 0) return resumed_from_;
+  return step_folder(prepared_.job.checkpoint.path, writer_->committed()).string();
 }
 
 bool Checkpointing::has_written() const {

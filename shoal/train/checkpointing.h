@@ -48,6 +48,11 @@ class Checkpointing {
   // The checkpoint of `steps_done` updates, written now if it is not yet, stays until there is a
   // better one. Nothing without a [checkpoint] path.
   void keep_best(std::int64_t steps_done);
+  // Folder of the newest complete checkpoint that this run can go back to; waits for the one under
+  // way. Empty: there is none. All ranks call it and get the same.
+  std::string newest_complete();
+  // The same without waiting, on rank 0.
+  std::string newest_on_disk() const;
   // What goes into the step's agreement, and what is done with its result. Returns the step of a
   // checkpoint that has become complete since the last call (its index is on disk).
   bool has_written() const;
@@ -65,6 +70,7 @@ class Checkpointing {
   std::unique_ptr<CheckpointWriter> writer_;
   std::int64_t open_step_ = -1;    // begun and not committed
   std::int64_t newest_step_ = -1;  // begun last
+  std::string resumed_from_;       // folder; empty for a new run
   std::int64_t told_step_ = -1;    // returned last by commit_when
 };
 

@@ -27,7 +27,8 @@ struct StepReport {
   std::int64_t epoch = 0;
   double loss = 0;  // mean over the global batch
   double rate = 0;
-  double gradient_norm = 0;  // with clip_norm only
+  double gradient_norm = 0;  // with clip_norm, non_finite = "skip" or precision = "fp16" only
+  bool skipped = false;      // not finite: the update was not applied
   std::int64_t samples = 0;  // in this batch
   double seconds = 0;
 };

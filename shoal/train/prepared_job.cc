@@ -61,7 +61,7 @@ std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const S
                                             .differentiable = false}};
   return record_facts(chain, input,
                       {.type = type,
-                       .autocast_bf16 = job.train.precision == Precision::bf16,
+                       .autocast = autocast_type(job.train.precision),
                        .measure_costs = options.measure_costs,
                        .cost_samples = plan.largest_micro_batch()});
 }
@@ -83,6 +83,19 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
 
 at::ScalarType parameter_type(Precision precision) {
   return precision == Precision::fp64 ? at::kDouble : at::kFloat;
+}
+
+std::optional<at::ScalarType> autocast_type(Precision precision) {
+  switch (precision) {
+    case Precision::fp32:
+    case Precision::fp64:
+      return std::nullopt;
+    case Precision::bf16:
+      return at::kBFloat16;
+    case Precision::fp16:
+      return at::kHalf;
+  }
+  return std::nullopt;
 }
 
 std::string model_title(const ModelOptions& model) {

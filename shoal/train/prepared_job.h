@@ -78,6 +78,8 @@ PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options = {});
 
 at::ScalarType parameter_type(Precision precision);
+// What blocks compute in where they gain from it; none: the parameters' type.
+std::optional<at::ScalarType> autocast_type(Precision precision);
 std::string model_title(const ModelOptions& model);  // "mynet", "a chain of 6 blocks"
 std::int64_t parameter_count(const std::vector<BlockFacts>& blocks);
 

@@ -30,6 +30,7 @@ nlohmann::ordered_json to_json(const RunReport& report) {
   json["peak_tensor_bytes"] = report.peak_tensor_bytes;
   json["memory_bound_bytes"] = report.memory_bound;
   json["busy"] = report.busy;
+  if (report.skipped_steps > 0) json["skipped_steps"] = report.skipped_steps;
   if (report.best_step >= 0) json["best_step"] = report.best_step;
   if (!report.stopped_early.empty()) json["stopped_early"] = report.stopped_early;
   if (!report.stopped_by.empty()) json["stopped_by"] = report.stopped_by;

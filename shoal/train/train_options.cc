@@ -52,6 +52,7 @@ std::vector<std::string> TrainOptions::problems() const {
   if (batch) at_least("batch", *batch, 1);
   at_least("evaluate_batch", evaluate_batch, 1);
   at_least("evaluate_every", evaluate_every, 0);
+  at_least("non_finite_limit", non_finite_limit, 1);
   if (!(label_smoothing >= 0 && label_smoothing < 1)) {
     faults.push_back(fmt::format("[train] label_smoothing is {}: give at least 0 and less than 1",
                                  label_smoothing));
@@ -96,8 +97,19 @@ OptionTable describe(TrainOptions& o) {
           option("evaluate_batch", o.evaluate_batch,
                  "Samples per batch of an evaluation; results do not depend on the workers."),
           choice("precision", o.precision,
-                 {{"fp32", Precision::fp32}, {"fp64", Precision::fp64}, {"bf16", Precision::bf16}},
-                 "Numbers: bf16 keeps weights in float32 and computes in bfloat16."),
+                 {{"fp32", Precision::fp32},
+                  {"fp64", Precision::fp64},
+                  {"bf16", Precision::bf16},
+                  {"fp16", Precision::fp16}},
+                 "Numbers: bf16 and fp16 keep weights in float32 and compute in bfloat16 or "
+                 "float16, fp16 with dynamic loss scaling."),
+          choice(
+              "non_finite", o.non_finite, {{"stop", NonFinite::stop}, {"skip", NonFinite::skip}},
+              "A step whose loss is not finite is never applied. stop: the run ends, naming step "
+              "and block; skip: it goes on with the next batch, gradients are looked at too, and "
+              "running statistics are put back."),
+          option("non_finite_limit", o.non_finite_limit,
+                 "With non_finite = \"skip\": so many steps in a row may be skipped."),
       }};
   table.options.push_back(option(
       "label_smoothing", o.label_smoothing,

@@ -23,6 +23,13 @@ enum class Precision : std::uint8_t {
   fp64,
   bf16,  // weights and updates in float32, blocks compute in bfloat16 where LibTorch's autocast
          // does
+  fp16,  // the same in float16, with dynamic loss scaling
+};
+
+// What happens with a step whose loss or gradient is not finite. Its update is never applied.
+enum class NonFinite : std::uint8_t {
+  stop,  // the run ends, naming step and block
+  skip,  // it goes on with the next batch, unless too many in a row are so
 };
 
 struct TrainOptions {
@@ -35,6 +42,8 @@ struct TrainOptions {
   bool evaluate = true;               // on the test set at the end
   std::int64_t evaluate_every = 0;    // epochs between evaluations on the validation set; 0: never
   Precision precision = Precision::fp32;
+  NonFinite non_finite = NonFinite::stop;
+  std::int64_t non_finite_limit = 10;  // with skip: so many in a row are borne
   // What gives the loss its form while training; evaluations take huber_delta only.
   double label_smoothing = 0;             // cross_entropy
   nlohmann::json class_weights = "none";  // cross_entropy: "none", "balanced" or one a class

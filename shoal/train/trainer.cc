@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +32,29 @@ RankModelOptions model_options(const Job& job) {
           .type = parameter_type(job.train.precision),
           .optimizer = job.train.optimizer,
           .ema_decay = job.train.ema_decay};
+}
+
+std::string not_finite_sentence(const std::string& block) {
+  return fmt::format("{} is not finite", block == "input"      ? "the input"
+                                         : block == "loss"     ? "the loss"
+                                         : block == "gradient" ? "a gradient"
+                                                               : "the output of block " + block);
+}
+
+std::string way_back(const std::string& checkpoint) {
+  if (checkpoint.empty()) return "there is no checkpoint to go back to";
+  return "the last complete checkpoint is " + checkpoint;
+}
+
+std::vector<at::Tensor> copies_of(std::vector<at::Tensor> tensors) {
+  for (at::Tensor& tensor : tensors) tensor = tensor.detach().clone();
+  return tensors;
+}
+
+// Nothing where nothing was kept.
+void restore(const std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& kept) {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < kept.size(); ++i) at::Tensor(tensors[i]).copy_(kept[i]);
 }
 
 // While it lives, the moving average stands in the place of the weights.
@@ -85,17 +109,27 @@ class Trainer::Impl {
                                           total_steps_, trace_);
     }
     StepBatch kept;  // for a second look at a step that is not finite
+    const std::vector<at::Tensor> statistics =
+        may_skip() ? copies_of(model_->buffers()) : std::vector<at::Tensor>{};
     RunInput input{.step = next_step_,
                    .rate = rate_at(prepared_.job.train.rate, next_step_,
                                    {.total_steps = total_steps_,
                                     .batch_parts = plan().batch_parts(),
                                     .batch = plan().batch}),
+                   .loss_scale = loss_scale(),
+                   .looks_at_gradients = may_skip(),
                    .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
                    .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
                                 .checkpoint_written = checkpointing_.has_written()}};
     const TimeShares before = executor_.shares();
     const Agreement agreed = executor_.train(input);
-    if (!agreed.finite) not_finite(input, kept);
+    if (agreed.finite) {
+      state_.loss_scale.after_good_step();
+      state_.skipped_in_row = 0;
+    } else {
+      restore(model_->buffers(), statistics);
+      not_finite(input, kept, agreed);
+    }
     stopped_by_ = agreed.stop_signal;
     if (const auto step = checkpointing_.commit_when(agreed.checkpoints_written)) {
       for (Observer* observer : options_.observers) {
@@ -107,6 +141,7 @@ class Trainer::Impl {
                       .loss = agreed.mean_loss(),
                       .rate = input.rate,
                       .gradient_norm = agreed.gradient_norm,
+                      .skipped = !agreed.finite,
                       .samples = static_cast<std::int64_t>(agreed.samples)};
     ++next_step_;
     checkpointing_.after_step(next_step_, /*last=*/false);
@@ -161,6 +196,7 @@ class Trainer::Impl {
     report.steps = next_step_;
     report.weights_sha256 =
         weights_sha256(executor_.world_group(), prepared_.programs, *model_, deadline());
+    report.skipped_steps = state_.skipped;
     if (state_.early_stop.on()) report.best_step = state_.early_stop.best_step();
     if (state_.early_stop.stops()) report.stopped_early = state_.early_stop.reason();
     if (stopped_by_ != 0) report.stopped_by = stopped_by_ == SIGINT ? "SIGINT" : "SIGTERM";
@@ -209,7 +245,7 @@ class Trainer::Impl {
         .lanes = prepared_.job.execute.lanes,
         .has_spare_core = cores.size() > static_cast<std::size_t>(prepared_.job.execute.threads) &&
                           allowed_cores().size() > static_cast<std::size_t>(world_.local_size()),
-        .autocast_bf16 = prepared_.job.train.precision == Precision::bf16,
+        .autocast = autocast_type(prepared_.job.train.precision),
         .loss = prepared_.loss,
         .account = account_,
         .trace = trace_};
@@ -252,20 +288,62 @@ class Trainer::Impl {
     }
   }
 
-  [[noreturn]] void not_finite(const RunInput& input, const StepBatch& batch) {
-    RunInput again = input;
-    again.batches = [&](Deadline) { return batch; };
-    const std::string block = executor_.first_not_finite(again);
-    throw NotFinite(fmt::format("step {}: {} is not finite: {}", input.step + 1,
-                                block == "input"  ? "the input"
-                                : block == "loss" ? "the loss"
-                                                  : "the output of block " + block,
+  // The scale is of the mean loss, and what is scaled is a sum: by a power of two, which is exact.
+  double loss_scale() const {
+    if (!state_.loss_scale.on()) return 1;
+    const auto batch = static_cast<std::uint64_t>(plan().batch);
+    return state_.loss_scale.value() / static_cast<double>(std::bit_ceil(batch));
+  }
+
+  // Whether a step that is not finite may be left out: then gradients are looked at too, and
+  // running statistics are kept to be put back.
+  bool may_skip() const {
+    return state_.loss_scale.on() || prepared_.job.train.non_finite == NonFinite::skip;
+  }
+
+  // The update was not applied on any rank. Counts the step as skipped, or throws NotFinite on all.
+  void not_finite(const RunInput& input, const StepBatch& batch, const Agreement& agreed) {
+    ++state_.skipped;
+    if (agreed.loss_is_finite && state_.loss_scale.can_fall()) {
+      state_.loss_scale.after_overflow();
+      tell(fmt::format(
+          "step {}: a gradient overflows: the step is skipped, and the loss scale falls "
+          "to {}",
+          input.step + 1, state_.loss_scale.value()));
+      return;
+    }
+    const std::string block = agreed.loss_is_finite ? "gradient" : block_not_finite(input, batch);
+    std::string sentence = fmt::format("step {}: {}", input.step + 1, not_finite_sentence(block));
+    if (prepared_.job.train.non_finite == NonFinite::skip) {
+      const std::int64_t limit = prepared_.job.train.non_finite_limit;
+      if (++state_.skipped_in_row <= limit) {
+        tell(sentence + ": the step is skipped; " + way_back(checkpointing_.newest_on_disk()));
+        return;
+      }
+      sentence += fmt::format(", and the {} steps before it were skipped for such a reason", limit);
+    }
+    throw NotFinite(fmt::format("{}: {}; {}", sentence,
                                 block == "input" ? "look for NaN or infinity in the data"
-                                                 : "try a lower [train] lr or set clip_norm"),
+                                                 : "try a lower [train] lr or set clip_norm",
+                                way_back(checkpointing_.newest_complete())),
                     input.step, block);
   }
 
-  void nothing_to_do() { warn(fmt::format("all {} steps were done already", total_steps_)); }
+  std::string block_not_finite(const RunInput& input, const StepBatch& batch) {
+    RunInput again = input;
+    again.batches = [&](Deadline) { return batch; };
+    return executor_.first_not_finite(again);
+  }
+
+  void tell(const std::string& sentence) {
+    if (world_.rank() == 0) warn(sentence);
+  }
+
+  void nothing_to_do() {
+    warn(state_.early_stop.stops()
+             ? "training had ended early already: " + state_.early_stop.reason()
+             : fmt::format("all {} steps were done already", total_steps_));
+  }
 
   void evaluate_when_due() {
     const std::int64_t every = prepared_.job.train.evaluate_every;

@@ -32,8 +32,8 @@ class Trainer {
   Trainer(World& world, const PreparedJob& prepared, TrainerOptions options);
   ~Trainer();
 
-  // One update. Throws NotFinite naming step and block when the loss is not finite (the update is
-  // not applied), and what the executor throws.
+  // One update, or none where loss or gradient are not finite and [train] says to skip. Throws
+  // NotFinite naming step, block and the last complete checkpoint, and what the executor throws.
   StepReport step();
   bool finished() const;  // all steps done, a stop was agreed on, or training is no use any more
   std::int64_t next_step() const;
