@@ -11,6 +11,15 @@ namespace {
 
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
+std::string text_of(const std::vector<std::pair<std::string, double>>& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) {
+    text += name.starts_with("top") ? fmt::format(", {} {:.2f} %", name, 100 * value)
+                                    : fmt::format(", {} {:.4f}", name, value);
+  }
+  return text;
+}
+
 }  // namespace
 
 void ConsoleObserver::line(const std::string& text) {
@@ -84,10 +93,11 @@ void ConsoleObserver::draw(const StepReport& report) {
 void ConsoleObserver::evaluated(const EvaluationReport& report) {
   const std::string set = report.set + (report.averaged ? ", moving average of weights" : "");
   if (report.classifies) {
-    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} ({} samples)", set, 100 * report.accuracy,
-                     report.loss, report.samples));
+    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f}{} ({} samples)", set,
+                     100 * report.accuracy, report.loss, text_of(report.metrics), report.samples));
   } else {
-    line(fmt::format("{}: loss {:.6f} ({} samples)", set, report.loss, report.samples));
+    line(fmt::format("{}: loss {:.6f}{} ({} samples)", set, report.loss, text_of(report.metrics),
+                     report.samples));
   }
 }
 

@@ -56,6 +56,8 @@ struct RunInput {
   double loss_scale = 1;            // gradients are made of the loss times this; Update divides
   bool looks_at_gradients = false;  // for what is not finite; clip_norm does so anyway. One pass
   BatchSource batches;
+  // Told of every micro-batch's output and targets by the rank that has its loss; may be empty.
+  std::function<void(const at::Tensor& output, const at::Tensor& targets)> outputs = {};
   Requests requests;
 };
 

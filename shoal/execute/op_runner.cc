@@ -227,6 +227,7 @@ void OpRunner::loss(const Op& op) {
   values_.weight += sums.weight;
   values_.correct += static_cast<double>(sums.correct);
   values_.samples += static_cast<double>(micro_batch.samples());
+  if (input_->outputs) input_->outputs(leaves.only().detach(), micro_batch.targets);
   if (!trains) return;
   // Scaled in float32, before it becomes a gradient of the output's type.
   (input_->loss_scale == 1 ? sums.loss : sums.loss * input_->loss_scale).backward();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shoal/program/memory_bound.h"
@@ -40,6 +41,7 @@ struct EvaluationReport {
   bool classifies = true;
   bool averaged = false;  // of the moving average of the weights, not of the weights themselves
   std::int64_t samples = 0;
+  std::vector<std::pair<std::string, double>> metrics = {};  // those that [train] metrics names
 };
 
 struct MemoryReport {

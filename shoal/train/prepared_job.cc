@@ -11,6 +11,7 @@
 #include "shoal/program/verify.h"
 #include "shoal/tensor/element_types.h"
 #include "shoal/train/loss_form.h"
+#include "shoal/train/metrics.h"
 
 namespace shoal {
 namespace {
@@ -50,6 +51,17 @@ int planned(const Job& job, int workers) {
 
 SampleForm form_of(const Dataset& set) {
   return {.shape = set.sample_shape(), .classes = set.classes()};
+}
+
+// What evaluations cannot count with such data.
+std::vector<std::string> evaluation_problems(const TrainOptions& options, std::int64_t classes) {
+  std::vector<std::string> faults = metric_problems(options.metrics, classes);
+  if (options.early_stop.metric == StopMetric::accuracy && classes == 0) {
+    faults.emplace_back(
+        "[train] early_stop_metric = \"accuracy\" is for classes, and the data has numbers to "
+        "predict: use \"loss\"");
+  }
+  return faults;
 }
 
 std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const SampleForm& form,
@@ -151,6 +163,7 @@ PreparedJob JobPreparation::finish() {
                     "complete",
                     data_->train->name()));
   }
+  require_none(evaluation_problems(job_.train, form.classes));
   LossForm loss = loss_form(job_.train, chain_->loss(), *data_->train);
   return {.job = job_,
           .data = std::move(*data_),
@@ -169,6 +182,7 @@ PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
   Job job = given;
   if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
+  require_none(evaluation_problems(job.train, data.train->classes()));
   LossForm loss = loss_form(job.train, chain.loss(), *data.train);
   return {.job = std::move(job),
           .data = std::move(data),

@@ -15,6 +15,7 @@ nlohmann::ordered_json to_json(const RunReport& report) {
     const EvaluationReport& last = report.evaluations.back();
     json["eval"] = {{"set", last.set}, {"samples", last.samples}, {"loss", last.loss}};
     if (last.classifies) json["eval"]["accuracy"] = last.accuracy;
+    for (const auto& [name, value] : last.metrics) json["eval"][name] = value;
     json["eval"]["weights"] = last.averaged ? "moving average" : "last";
   }
   json["weights_sha256"] = report.weights_sha256;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "shoal/core/error.h"
+#include "shoal/train/metrics.h"
 
 namespace shoal {
 namespace {
@@ -52,6 +53,7 @@ std::vector<std::string> TrainOptions::problems() const {
   if (batch) at_least("batch", *batch, 1);
   at_least("evaluate_batch", evaluate_batch, 1);
   at_least("evaluate_every", evaluate_every, 0);
+  for (const auto& fault : metric_problems(metrics)) faults.push_back("[train] " + fault);
   at_least("non_finite_limit", non_finite_limit, 1);
   if (!(label_smoothing >= 0 && label_smoothing < 1)) {
     faults.push_back(fmt::format("[train] label_smoothing is {}: give at least 0 and less than 1",
@@ -96,6 +98,11 @@ OptionTable describe(TrainOptions& o) {
                  "Epochs between two evaluations on the validation set; 0: none."),
           option("evaluate_batch", o.evaluate_batch,
                  "Samples per batch of an evaluation; results do not depend on the workers."),
+          option(
+              "metrics", o.metrics,
+              "What evaluations count beside loss and accuracy. For classes: topK (top5: the class "
+              "is among the 5 largest outputs), f1 (macro), auc (2 classes); for numbers: rmse, "
+              "mae."),
           choice("precision", o.precision,
                  {{"fp32", Precision::fp32},
                   {"fp64", Precision::fp64},

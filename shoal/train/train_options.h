@@ -41,6 +41,7 @@ struct TrainOptions {
   std::int64_t evaluate_batch = 500;  // samples per batch of an evaluation, whatever the workers
   bool evaluate = true;               // on the test set at the end
   std::int64_t evaluate_every = 0;    // epochs between evaluations on the validation set; 0: never
+  std::vector<std::string> metrics;   // counted in evaluations, see metrics.h
   Precision precision = Precision::fp32;
   NonFinite non_finite = NonFinite::stop;
   std::int64_t non_finite_limit = 10;  // with skip: so many in a row are borne
