@@ -58,6 +58,8 @@ class CheckpointWriter {
   // All ranks have written(): the writer's thread of rank 0 writes the index and removes the
   // oldest. Returns at once.
   void commit();
+  // The checkpoint of this step stays, beside the newest ones, until another one takes its place.
+  void spare(std::int64_t step);
   bool writing() const;  // begun, and not yet complete as far as this rank has to do with it
   // The step that commit() was done with last, on rank 0 with its index on disk; -1 before. Throws
   // as written() does.

@@ -213,6 +213,27 @@ TEST_F(CheckpointTest, KeepsTheNewestOnes) {
   EXPECT_EQ(*find_newest(path()).newest, step_folder(path(), 4));
 }
 
+TEST_F(CheckpointTest, TheSparedOneStaysBesideTheNewestUntilAnotherIs) {
+  run_ranks(1, {}, [&](World& world) {
+    const auto group = world.form_group("all", std::vector<int>{0}, soon());
+    CheckpointWriter writer(options(1), 0, 1);
+    const auto steps_left_after = [&](std::int64_t step) {
+      writer.begin(step, tensors_of(1, static_cast<double>(step)), {});
+      writer.finish(*group, soon());
+      std::vector<std::int64_t> left;
+      for (const auto& folder : step_folders(path())) left.push_back(step_of_folder(folder));
+      return left;
+    };
+    steps_left_after(1);
+    writer.spare(1);
+    steps_left_after(2);
+    EXPECT_THAT(steps_left_after(3), ElementsAre(3, 1));
+    writer.spare(3);
+    EXPECT_THAT(steps_left_after(4), ElementsAre(4, 3));
+    EXPECT_THAT(steps_left_after(5), ElementsAre(5, 3));
+  });
+}
+
 TEST_F(CheckpointTest, ADamagedLaterOneDoesNotCostTheOneJustWritten) {
   const auto later = write(20, 1, 1);
   std::filesystem::resize_file(later / slices_file(0), 50);

@@ -93,6 +93,11 @@ class CheckpointWriter::Impl {
     go_to(State::committing);
   }
 
+  void spare(std::int64_t step) {
+    const std::scoped_lock lock(mutex_);
+    spared_ = step;
+  }
+
   void finish(Group& world, Deadline deadline) {
     wait_while(State::writing);
     world.barrier(deadline);
@@ -214,8 +219,12 @@ class CheckpointWriter::Impl {
   // does not count, or the one just written would have to go.
   void remove_oldest() {
     std::int64_t complete = 0;
+    const std::int64_t spared = [this] {
+      const std::scoped_lock lock(mutex_);
+      return spared_;
+    }();
     for (const auto& folder : step_folders(options_.path)) {
-      if (step_of_folder(folder) > step_) continue;
+      if (step_of_folder(folder) > step_ || step_of_folder(folder) == spared) continue;
       if (!std::filesystem::exists(folder / "index.json")) continue;
       if (++complete > options_.keep) remove_folder(folder);
     }
@@ -253,11 +262,12 @@ class CheckpointWriter::Impl {
   nlohmann::json facts_;
   FileImage image_;
   std::vector<SliceRecord> slices_;
-  mutable std::mutex mutex_;  // guards state_, committed_ and failure_, and by the
+  mutable std::mutex mutex_;  // guards state_, committed_, spared_ and failure_, and by the
                               // state who may use the above
   std::condition_variable_any changed_;
   State state_ = State::idle;
   std::int64_t committed_ = -1;
+  std::int64_t spared_ = -1;
   std::exception_ptr failure_;
   std::jthread thread_;  // last: it uses all of the above
 };
@@ -273,6 +283,7 @@ void CheckpointWriter::begin(std::int64_t step, const std::vector<PersistentTens
 std::int64_t CheckpointWriter::written() const { return impl_->written(); }
 bool CheckpointWriter::writing() const { return impl_->writing(); }
 std::int64_t CheckpointWriter::committed() const { return impl_->committed(); }
+void CheckpointWriter::spare(std::int64_t step) { impl_->spare(step); }
 void CheckpointWriter::commit() { impl_->commit(); }
 void CheckpointWriter::finish(Group& world, Deadline deadline) { impl_->finish(world, deadline); }
 

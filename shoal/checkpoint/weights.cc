@@ -139,6 +139,9 @@ Weights::Weights(std::filesystem::path path) : path_(std::move(path)) {
 Weights::~Weights() = default;
 Weights::Weights(Weights&&) noexcept = default;
 
+bool Weights::is_checkpoint() const {
+  return dynamic_cast<const OfCheckpoint*>(source_.get()) != nullptr;
+}
 std::vector<std::string> Weights::names() const { return source_->names(); }
 std::vector<std::int64_t> Weights::shape(const std::string& name) const {
   return source_->shape(name);

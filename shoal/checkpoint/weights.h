@@ -21,6 +21,7 @@ class Weights {
   Weights(Weights&&) noexcept;
 
   const std::filesystem::path& path() const { return path_; }
+  bool is_checkpoint() const;
   std::vector<std::string> names() const;  // ascending
   std::vector<std::int64_t> shape(const std::string& name) const;
   at::Tensor tensor(const std::string& name) const;  // reads it

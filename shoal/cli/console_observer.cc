@@ -11,6 +11,15 @@ namespace {
 
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
+std::string text_of(const std::vector<std::pair<std::string, double>>& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) {
+    text += name.starts_with("top") ? fmt::format(", {} {:.2f} %", name, 100 * value)
+                                    : fmt::format(", {} {:.4f}", name, value);
+  }
+  return text;
+}
+
 }  // namespace
 
 void ConsoleObserver::line(const std::string& text) {
@@ -40,8 +49,10 @@ void ConsoleObserver::after_first_step(const MemoryReport& report) {
 }
 
 void ConsoleObserver::after_step(const StepReport& report) {
-  smoothed_loss_ =
-      report.step == start_.first_step ? report.loss : 0.95 * smoothed_loss_ + 0.05 * report.loss;
+  if (!report.skipped) {
+    smoothed_loss_ = has_loss_ ? 0.95 * smoothed_loss_ + 0.05 * report.loss : report.loss;
+    has_loss_ = true;
+  }
   samples_since_ += report.samples;
   if (progress_ == Progress::bar) return draw(report);
   const std::int64_t every = std::max<std::int64_t>(1, start_.total_steps / 10);
@@ -80,11 +91,13 @@ void ConsoleObserver::draw(const StepReport& report) {
 }
 
 void ConsoleObserver::evaluated(const EvaluationReport& report) {
+  const std::string set = report.set + (report.averaged ? ", moving average of weights" : "");
   if (report.classifies) {
-    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} ({} samples)", report.set,
-                     100 * report.accuracy, report.loss, report.samples));
+    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f}{} ({} samples)", set,
+                     100 * report.accuracy, report.loss, text_of(report.metrics), report.samples));
   } else {
-    line(fmt::format("{}: loss {:.6f} ({} samples)", report.set, report.loss, report.samples));
+    line(fmt::format("{}: loss {:.6f}{} ({} samples)", set, report.loss, text_of(report.metrics),
+                     report.samples));
   }
 }
 
@@ -101,6 +114,13 @@ void ConsoleObserver::warned(const std::string& sentence) {
 void ConsoleObserver::finished(const RunReport& report) {
   if (!report.stopped_by.empty()) {
     line(fmt::format("stopped by {} after step {}", report.stopped_by, report.steps));
+  }
+  if (report.skipped_steps > 0) {
+    line(fmt::format("{} of {} steps were not finite and not applied", report.skipped_steps,
+                     report.steps));
+  }
+  if (!report.stopped_early.empty()) {
+    line(fmt::format("stopped early after step {}: {}", report.steps, report.stopped_early));
   }
   if (report.step_seconds.empty()) {
     line("no figures of speed: the first step of a run warms up, and there was no second");

@@ -35,6 +35,7 @@ class ConsoleObserver final : public Observer {
   StartReport start_;
   bool bar_is_shown_ = false;
   double smoothed_loss_ = 0;
+  bool has_loss_ = false;
   std::int64_t samples_since_ = 0;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };

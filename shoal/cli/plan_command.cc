@@ -33,7 +33,7 @@ void print_plan(const PreparedJob& prepared, const Timeline& timeline) {
                            model_title(prepared.job.model), programs.blocks.size(),
                            parameter_count(programs.blocks), programs.plan.mesh.text(),
                            programs.plan.batch);
-  const double states = static_cast<double>(state_names(prepared.job.train.optimizer).size());
+  const double states = static_cast<double>(states_per_parameter(prepared.job.train));
   for (const Program& program : train) print_rank(program, prepared, states);
   std::cout << "\nmicro-batches in slots, F forward and B backward through a rank's blocks:\n"
             << slot_picture(train, programs.blocks);

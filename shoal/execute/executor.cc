@@ -69,6 +69,7 @@ class Executor::Impl {
       own.loss_sum = values.loss_sum;
       own.weight = values.weight;
       own.correct = values.correct;
+      own.samples = values.samples;
       return own;
     });
   }
@@ -176,16 +177,18 @@ class Executor::Impl {
   }
 
   std::unique_ptr<ProgramRunner> make_runner(const Program& program) {
-    OpRunner::Parts parts{.model = model_,
-                          .chain = chain_,
-                          .programs = programs_,
-                          .program = program,
-                          .autocast_bf16 = options_.autocast_bf16,
-                          .group = [this, &program](int index) -> Group& {
-                            return *groups_.at(program.groups.at(index).name);
-                          },
-                          .point_to_point = point_to_point_.get(),
-                          .comm = world_.options()};
+    OpRunner::Parts parts{
+        .model = model_,
+        .chain = chain_,
+        .programs = programs_,
+        .program = program,
+        .autocast = options_.autocast,
+        .loss = program.trains ? options_.loss : LossForm{.huber_delta = options_.loss.huber_delta},
+        .group = [this, &program](int index) -> Group& {
+          return *groups_.at(program.groups.at(index).name);
+        },
+        .point_to_point = point_to_point_.get(),
+        .comm = world_.options()};
     return std::make_unique<ProgramRunner>(
         std::move(parts),
         ProgramRunner::Options{

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,11 @@ struct Agreement {
   double loss_sum = 0;
   double weight = 0;
   double correct = 0;
-  bool finite = true;           // else Update did nothing
-  double gradient_norm = 0;     // of the mean loss, before clipping; only with clip_norm
+  double samples = 0;  // equal to the weight unless classes have weights
+  bool finite = true;  // loss and, where they were looked at, gradients; else Update did
+                       // nothing
+  bool loss_is_finite = true;
+  double gradient_norm = 0;     // of the mean loss, before clipping; where they were looked at
   int stop_signal = 0;          // the largest asked for
   int checkpoints_written = 0;  // ranks that said so
   double mean_loss() const { return weight > 0 ? loss_sum / weight : 0; }
@@ -49,7 +53,11 @@ struct Agreement {
 struct RunInput {
   std::int64_t step = 0;
   double rate = 0;
+  double loss_scale = 1;            // gradients are made of the loss times this; Update divides
+  bool looks_at_gradients = false;  // for what is not finite; clip_norm does so anyway. One pass
   BatchSource batches = {};
+  // Told of every micro-batch's output and targets by the rank that has its loss; may be empty.
+  std::function<void(const at::Tensor& output, const at::Tensor& targets)> outputs = {};
   Requests requests = {};
 };
 
@@ -69,8 +77,9 @@ enum class LanePolicy : std::uint8_t {
 
 struct ExecutorOptions {
   LanePolicy lanes = LanePolicy::automatic;
-  bool has_spare_core = false;  // beside the one that computes
-  bool autocast_bf16 = false;
+  bool has_spare_core = false;                            // beside the one that computes
+  std::optional<at::ScalarType> autocast = std::nullopt;  // of the blocks' forwards
+  LossForm loss = {};                      // of training; evaluations take its huber_delta only
   std::shared_ptr<MemoryAccount> account;  // books what the rank's threads allocate; may be null
   std::shared_ptr<Trace> trace;            // may be null
 };

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "shoal/core/error.h"
+#include "shoal/optim/moving_average.h"
 #include "shoal/tensor/autocast.h"
 #include "shoal/tensor/element_types.h"
 #include "shoal/tensor/torch_errors.h"
@@ -213,7 +214,7 @@ void OpRunner::forward(const Op& op) {
   Activations leaves = leaves_of(input_of(op.block, op.micro_batch),
                                  keeps_graph && written_.contains(input_gradient));
   const at::AutoGradMode graph(keeps_graph);
-  const AutocastToBfloat16 autocast(parts_.autocast_bf16);
+  const Autocast autocast(parts_.autocast);
   // Looking again must not touch running statistics a second time.
   const Context context{.mode = looks_for_not_finite ? ForwardMode::recompute : op.mode,
                         .seed = parts_.model.options().seed,
@@ -259,13 +260,16 @@ void OpRunner::loss(const Op& op) {
   }
   const at::AutoGradMode graph(trains);
   const Activations leaves = leaves_of(values_.activation(output), trains);
-  const LossSums sums =
-      loss_sums(parts_.chain.loss(), leaves.only(), micro_batch.targets, /*count_correct=*/true);
+  const LossSums sums = loss_sums(parts_.chain.loss(), leaves.only(), micro_batch.targets,
+                                  /*count_correct=*/true, parts_.loss);
   values_.loss_sum += sums.loss.item<double>();
   values_.weight += sums.weight;
   values_.correct += static_cast<double>(sums.correct);
+  values_.samples += static_cast<double>(micro_batch.samples());
+  if (input_->outputs) input_->outputs(leaves.only().detach(), micro_batch.targets);
   if (!trains) return;
-  sums.loss.backward();
+  // Scaled in float32, before it becomes a gradient of the output's type.
+  (input_->loss_scale == 1 ? sums.loss : sums.loss * input_->loss_scale).backward();
   values_.activation(gradient) = Activations(leaves.only().grad());
 }
 
@@ -377,29 +381,33 @@ double OpRunner::squared_norm_of_counted_gradients() const {
     if (const auto group = reduced_over_.find(gradient); group != reduced_over_.end()) {
       if (parts_.program.groups.at(group->second).ranks.front() != parts_.program.rank) continue;
     }
-    const double norm = gradient_of(gradient).norm(2, at::kDouble).item<double>();
-    sum += norm * norm;
+    sum += squared_norm(gradient_of(gradient));
   }
   return sum;
 }
 
 void OpRunner::agree(const Op& op) {
-  const bool clips = parts_.model.optimizer().clip_norm.has_value() && parts_.program.trains;
+  const bool looks = parts_.program.trains &&
+                     (parts_.model.optimizer().clip_norm.has_value() || input_->looks_at_gradients);
   const Requests& asked = input_->requests;
-  std::array<double, 7> sums{values_.loss_sum,
+  std::array<double, 8> sums{values_.loss_sum,
                              values_.weight,
                              values_.correct,
-                             clips ? squared_norm_of_counted_gradients() : 0.0,
+                             looks ? squared_norm_of_counted_gradients() : 0.0,
                              asked.stop_signal == SIGINT ? 1.0 : 0.0,
                              asked.stop_signal == SIGTERM ? 1.0 : 0.0,
-                             asked.checkpoint_written ? 1.0 : 0.0};
+                             asked.checkpoint_written ? 1.0 : 0.0,
+                             values_.samples};
   const Buffer all = buffer(std::span<double>(sums));
   parts_.group(op.group).all_reduce(std::span(&all, 1), ReduceOp::sum, collective_deadline());
   Agreement& agreed = values_.agreed;
   agreed.loss_sum = sums[0];
   agreed.weight = sums[1];
   agreed.correct = sums[2];
-  agreed.gradient_norm = agreed.weight > 0 ? std::sqrt(sums[3]) / agreed.weight : 0;
+  agreed.samples = sums[7];
+  agreed.gradient_norm =
+      agreed.weight > 0 ? std::sqrt(sums[3]) / (agreed.weight * input_->loss_scale) : 0;
+  agreed.loss_is_finite = std::isfinite(sums[0]);
   agreed.finite = std::isfinite(sums[0]) && std::isfinite(sums[3]);
   agreed.stop_signal = sums[5] > 0 ? SIGTERM : sums[4] > 0 ? SIGINT : 0;
   agreed.checkpoints_written = static_cast<int>(sums[6]);
@@ -409,23 +417,40 @@ void OpRunner::update(const Op&) {
   const Agreement& agreed = values_.agreed;
   if (!agreed.finite || agreed.weight == 0) return;
   const OptimizerOptions& optimizer = parts_.model.optimizer();
-  double scale = 1 / agreed.weight;
+  double scale = 1 / (agreed.weight * input_->loss_scale);
   if (optimizer.clip_norm && agreed.gradient_norm > *optimizer.clip_norm) {
     scale *= *optimizer.clip_norm / agreed.gradient_norm;
   }
-  std::vector<at::Tensor> parameters, gradients;
-  std::vector<std::vector<at::Tensor>> states;
-  for (auto& trained : parts_.model.trained()) {
-    Value gradient = trained.value;
-    gradient.kind = ValueKind::gradient;
-    parameters.push_back(trained.parameter);
-    gradients.push_back(gradient_of(gradient));
-    states.push_back(trained.states);
-  }
   ++parts_.model.update_count;
-  shoal::update(
-      optimizer, parameters, gradients, states,
-      {.rate = input_->rate, .gradient_scale = scale, .count = parts_.model.update_count});
+  for (const bool decays : {true, false}) {
+    std::vector<at::Tensor> parameters, gradients;
+    std::vector<std::vector<at::Tensor>> states;
+    for (auto& trained : parts_.model.trained()) {
+      if (trained.decays != decays) continue;
+      Value gradient = trained.value;
+      gradient.kind = ValueKind::gradient;
+      parameters.push_back(trained.parameter);
+      gradients.push_back(gradient_of(gradient));
+      states.push_back(trained.states);
+    }
+    shoal::update(optimizer, parameters, gradients, states,
+                  {.rate = input_->rate,
+                   .gradient_scale = scale,
+                   .count = parts_.model.update_count,
+                   .decays = decays});
+  }
+  update_moving_averages();
+}
+
+void OpRunner::update_moving_averages() {
+  const std::optional<double> decay = parts_.model.options().ema_decay;
+  if (!decay) return;
+  std::vector<at::Tensor> averages, parameters;
+  for (auto& trained : parts_.model.trained()) {
+    averages.push_back(trained.average);
+    parameters.push_back(trained.parameter);
+  }
+  update_averages(*decay, parts_.model.update_count, averages, parameters);
 }
 
 }  // namespace shoal

@@ -23,7 +23,8 @@ class OpRunner {
     const Chain& chain;
     const Programs& programs;
     const Program& program;
-    bool autocast_bf16 = false;
+    std::optional<at::ScalarType> autocast = std::nullopt;
+    LossForm loss = {};
     std::function<Group&(int)> group;  // by the program's group index
     Group* point_to_point = nullptr;
     const CommOptions& comm;
@@ -55,6 +56,7 @@ class OpRunner {
   void average_buffers(const Op& op);
   void agree(const Op& op);
   void update(const Op& op);
+  void update_moving_averages();
 
   const Activations& input_of(int block, int micro_batch);
   // Throws InvalidInput naming the block, when it writes its input or LibTorch refuses its input.

@@ -44,11 +44,11 @@ RankModel::RankModel(const Chain& chain, const Programs& programs, int rank,
     names_[index] = facts.name;
   }
   if (const auto train = programs.named.find("train"); train != programs.named.end()) {
-    freeze_all_but(train->second.at(rank));
+    freeze_all_but(train->second.at(rank), programs);
   }
 }
 
-void RankModel::freeze_all_but(const Program& train) {
+void RankModel::freeze_all_but(const Program& train, const Programs& programs) {
   for (auto& [key, parameter] : parameters_) parameter.requires_grad_(false);
   for (const Op& op : train.ops) {
     if (op.kind != OpKind::update) continue;
@@ -56,7 +56,11 @@ void RankModel::freeze_all_but(const Program& train) {
       if (use.value.kind != ValueKind::parameter) continue;
       at::Tensor parameter = this->parameter(use.value);
       parameter.requires_grad_(true);
-      trained_.push_back({use.value, parameter, new_states(options_.optimizer, parameter)});
+      const ParameterFacts& facts =
+          programs.blocks.at(use.value.block).parameters.at(use.value.index);
+      trained_.push_back({use.value, parameter, new_states(options_.optimizer, parameter),
+                          options_.optimizer.decays(facts.name, parameter.dim()),
+                          options_.ema_decay ? parameter.detach().clone() : at::Tensor()});
     }
   }
 }
@@ -69,6 +73,21 @@ at::Tensor RankModel::parameter(const Value& value) const {
 
 at::Tensor RankModel::buffer(const Value& value) const {
   return buffers_.at({value.block, value.index});
+}
+
+std::vector<at::Tensor> RankModel::buffers() const {
+  std::vector<at::Tensor> all;
+  for (const auto& [key, tensor] : buffers_) all.push_back(tensor);
+  return all;
+}
+
+void RankModel::swap_averages() {
+  check(options_.ema_decay.has_value(), "there are averages to swap");
+  for (Trained& trained : trained_) {
+    at::Tensor weights = trained.parameter.variable_data();
+    trained.parameter.set_data(trained.average);
+    trained.average = std::move(weights);
+  }
 }
 
 std::vector<HeldTensor> RankModel::held() const {
@@ -84,6 +103,9 @@ std::vector<HeldTensor> RankModel::held() const {
       if (trained == states_of.end()) continue;
       for (std::size_t i = 0; i < states.size(); ++i) {
         all.push_back({name + "#" + states[i], "optimizer", trained->second->states[i], index});
+      }
+      if (options_.ema_decay) {
+        all.push_back({name + "#average", "average", trained->second->average, index});
       }
     }
   }

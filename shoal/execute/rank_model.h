@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,13 @@ struct RankModelOptions {
   std::uint64_t seed = 0;
   at::ScalarType type = at::kFloat;  // of parameters: float32 or float64
   OptimizerOptions optimizer;
+  std::optional<double> ema_decay = std::nullopt;  // keeps a moving average of trained parameters
 };
 
 // A tensor that outlives a step.
 struct HeldTensor {
-  std::string name;  // "0.conv.weight"; states "0.conv.weight#momentum"
-  std::string role;  // "parameter", "buffer", "optimizer"
+  std::string name;  // "0.conv.weight"; states "0.conv.weight#momentum", "0.conv.weight#average"
+  std::string role;  // "parameter", "buffer", "optimizer", "average"
   at::Tensor tensor;
   int block = 0;
 };
@@ -38,6 +40,8 @@ class RankModel {
     Value value;  // kind parameter
     at::Tensor parameter;
     std::vector<at::Tensor> states;
+    bool decays = true;  // weight decay, see OptimizerOptions
+    at::Tensor average;  // only with ema_decay
   };
 
   // Builds the blocks that any of the rank's programs runs. Parameters that no Update of the
@@ -48,9 +52,14 @@ class RankModel {
   Block& block(int index);
   at::Tensor parameter(const Value& value) const;  // kind parameter or gradient: block and index
   at::Tensor buffer(const Value& value) const;
+  std::vector<at::Tensor> buffers() const;  // of all blocks, in a fixed order
   std::vector<Trained>& trained() { return trained_; }
   const OptimizerOptions& optimizer() const { return options_.optimizer; }
   const RankModelOptions& options() const { return options_; }
+
+  // The average takes the place of each trained parameter and the other way round, without a copy;
+  // twice is nothing. Throws BrokenInvariant without ema_decay.
+  void swap_averages();
 
   // Everything persistent, ordered by block and name.
   std::vector<HeldTensor> held() const;
@@ -59,7 +68,7 @@ class RankModel {
   std::int64_t update_count = 0;
 
  private:
-  void freeze_all_but(const Program& train);
+  void freeze_all_but(const Program& train, const Programs& programs);
   std::map<int, std::shared_ptr<Block>> blocks_;
   std::map<int, std::string> names_;
   std::map<std::pair<int, int>, at::Tensor> parameters_;  // (block, index in the facts)

@@ -49,7 +49,7 @@ void StepValues::clear() {
   for (auto& [value, activations] : activations_) activations = {};
   for (auto& [value, saved] : saved_) saved = {};
   for (auto& micro_batch : micro_batches_) micro_batch = {};
-  loss_sum = weight = correct = 0;
+  loss_sum = weight = correct = samples = 0;
   agreed = {};
 }
 

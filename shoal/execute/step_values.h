@@ -40,6 +40,7 @@ class StepValues {
   double loss_sum = 0;
   double weight = 0;
   double correct = 0;
+  double samples = 0;
   Agreement agreed;
 
  private:

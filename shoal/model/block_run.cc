@@ -102,13 +102,13 @@ double core_seconds() {
 }  // namespace
 
 BlockRun::BlockRun(std::shared_ptr<Block> block, std::string name,
-                   std::vector<ActivationFacts> inputs, bool autocast_bf16)
+                   std::vector<ActivationFacts> inputs, std::optional<at::ScalarType> autocast)
     : account_(std::make_shared<MemoryAccount>()),
       scope_(account_),
       block_(std::move(block)),
       name_(std::move(name)),
       inputs_(std::move(inputs)),
-      autocast_bf16_(autocast_bf16),
+      autocast_(autocast),
       tensors_(named_tensors(name_, *block_)),
       sums_(std::make_unique<NoteSums>()),
       completed_(std::make_shared<std::vector<int>>()) {
@@ -182,7 +182,7 @@ RunBytes BlockRun::run(std::int64_t samples) {
   std::vector<std::int64_t> ids(static_cast<std::size_t>(samples));
   std::iota(ids.begin(), ids.end(), 0);
   const Activations inputs = inputs_of(samples);
-  const AutocastToBfloat16 autocast(autocast_bf16_);
+  const Autocast autocast(autocast_);
 
   const std::int64_t before = account_->current();
   account_->reset_peak();
@@ -220,7 +220,7 @@ RunSeconds BlockRun::time(std::int64_t samples) {
   RunSeconds least{.forward = 1e30, .backward = 1e30};
   for (int i = 0; i <= kRepetitions; ++i) {
     const Activations inputs = inputs_of(samples);
-    const AutocastToBfloat16 autocast(autocast_bf16_);
+    const Autocast autocast(autocast_);
     const double start = core_seconds();
     const Activations outputs = block_->forward(inputs, context_of(ids));
     const double forward_end = core_seconds();

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "shoal/model/block.h"
@@ -30,7 +31,7 @@ class NoteSums;  // notes what it is asked to sum
 class BlockRun {
  public:
   BlockRun(std::shared_ptr<Block> block, std::string name, std::vector<ActivationFacts> inputs,
-           bool autocast_bf16);
+           std::optional<at::ScalarType> autocast);
   ~BlockRun();
 
   // Forward and backward on `samples` samples, into gradients that exist already, as in a step.
@@ -59,7 +60,7 @@ class BlockRun {
   std::shared_ptr<Block> block_;
   std::string name_;
   std::vector<ActivationFacts> inputs_;
-  bool autocast_bf16_;
+  std::optional<at::ScalarType> autocast_;
   std::vector<NamedTensor> tensors_;
   std::vector<at::Tensor> parameters_;
   std::vector<ActivationFacts> outputs_;

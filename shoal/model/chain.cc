@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "shoal/core/check.h"
@@ -23,38 +22,6 @@ void convert(Block& block, at::ScalarType type) {
   for (const at::Tensor& buffer : block.buffers()) set(buffer);
 }
 
-LossSums cross_entropy(at::Tensor output, const at::Tensor& targets, bool count_correct) {
-  if (output.dim() != 2 || targets.dim() != 1 || targets.size(0) != output.size(0)) {
-    throw InvalidInput(
-        fmt::format("cross_entropy takes [samples, classes] and [samples], not [{}] and [{}]",
-                    fmt::join(output.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
-  }
-  LossSums sums;
-  const at::Tensor labels = targets.to(at::kLong);
-  // No label is ignored: the data has been checked to hold 0 .. classes - 1 only.
-  constexpr std::int64_t kIgnoreNone = std::numeric_limits<std::int64_t>::min();
-  sums.loss = at::cross_entropy_loss(output, labels, {}, at::Reduction::Sum, kIgnoreNone);
-  sums.weight = static_cast<double>(output.size(0));
-  if (count_correct && output.size(0) > 0) {
-    sums.correct = output.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
-  }
-  return sums;
-}
-
-LossSums mean_squared(const at::Tensor& output, const at::Tensor& targets) {
-  if (output.dim() < 1 || targets.dim() < 1 || output.size(0) != targets.size(0) ||
-      output.numel() != targets.numel()) {
-    throw InvalidInput(
-        fmt::format("mean_squared takes targets of the output's shape, not [{}] and [{}]",
-                    fmt::join(output.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
-  }
-  LossSums sums;
-  const at::Tensor wanted = targets.to(output.scalar_type()).reshape(output.sizes());
-  sums.loss = at::mse_loss(output, wanted, at::Reduction::Sum);
-  sums.weight = static_cast<double>(output.size(0));
-  return sums;
-}
-
 void lay_out_kernels(Block& block, at::MemoryFormat format) {
   if (format == at::MemoryFormat::Contiguous) return;
   for (at::Tensor& parameter : block.parameters()) {
@@ -63,20 +30,6 @@ void lay_out_kernels(Block& block, at::MemoryFormat format) {
 }
 
 }  // namespace
-
-LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct) {
-  // Sums over a batch need more than the 8 bits of bfloat16.
-  const bool is_half = output.scalar_type() == at::kBFloat16 || output.scalar_type() == at::kHalf;
-  const at::Tensor exact = is_half ? output.to(at::kFloat) : output;
-  switch (kind) {
-    case LossKind::cross_entropy:
-      return cross_entropy(exact, targets, count_correct);
-    case LossKind::mean_squared:
-      return mean_squared(exact, targets);
-  }
-  broken_invariant("unknown LossKind", std::source_location::current());
-}
 
 std::shared_ptr<Block> Chain::build(int index, std::uint64_t seed, at::ScalarType type) const {
   check(index >= 0 && index < static_cast<int>(blocks_.size()), "block index is in the chain");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "shoal/model/block.h"
+#include "shoal/model/loss.h"
 #include "shoal/program/facts.h"
 
 namespace shoal {
@@ -21,21 +22,6 @@ struct BlockFactory {
   bool initialises_itself =
       false;  // a user's module: built under a lock, generator seeded by (seed, name)
 };
-
-// What the loss compares the last block's output with.
-enum class LossKind : std::uint8_t {
-  cross_entropy,  // output: logits [n, classes]; targets: class indices; weight: samples
-  mean_squared,   // output [n, k] or [n]; targets float of that shape; weight: samples, summed over
-                  // k
-};
-
-struct LossSums {
-  at::Tensor loss;           // scalar: sum over samples, differentiable
-  double weight = 0;         // samples
-  std::int64_t correct = 0;  // argmax equals the target; 0 for regression
-};
-LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct);
 
 class Chain {
  public:

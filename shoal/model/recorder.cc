@@ -70,7 +70,7 @@ BlockFacts record_block(const Chain& chain, int index, const std::vector<Activat
   const BlockFactory& factory = chain.blocks()[static_cast<std::size_t>(index)];
   const auto block = chain.build(index, /*seed=*/0, options.type);
   const GeneratorScope generator;
-  BlockRun run(block, factory.name, inputs, options.autocast_bf16);
+  BlockRun run(block, factory.name, inputs, options.autocast);
   const RunBytes two = run.run(2);
   const std::vector<int> order = run.gradient_order();
   const auto forward_sums = run.forward_sums(), backward_sums = run.backward_sums();

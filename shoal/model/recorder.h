@@ -2,6 +2,7 @@
 // backward on two and on three samples; the difference gives bytes and work per sample.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "shoal/model/chain.h"
@@ -11,7 +12,7 @@ namespace shoal {
 
 struct RecordOptions {
   at::ScalarType type = at::kFloat;  // float32 or float64
-  bool autocast_bf16 = false;
+  std::optional<at::ScalarType> autocast = std::nullopt;
   bool measure_costs = false;  // time forward and backward (several repetitions on more samples)
   std::int64_t cost_samples = 32;
 };

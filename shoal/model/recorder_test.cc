@@ -48,7 +48,7 @@ TEST(Recorder, TypeIsThatOfTheModel) {
 
 TEST(Recorder, AutocastGivesBfloat16BetweenBlocks) {
   const auto facts =
-      facts_of({{{"linear", 6}}, "relu", {{"linear", 6}}}, {6}, {.autocast_bf16 = true});
+      facts_of({{{"linear", 6}}, "relu", {{"linear", 6}}}, {6}, {.autocast = at::kBFloat16});
   EXPECT_EQ(facts[0].parameters[0].type, ElementType::float32);
   EXPECT_EQ(facts[0].outputs[0].type, ElementType::bfloat16);
   EXPECT_EQ(facts[2].inputs[0].type, ElementType::bfloat16);

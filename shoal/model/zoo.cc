@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <map>
 
 #include "shoal/core/error.h"
 #include "shoal/model/layer_list.h"
@@ -109,20 +110,30 @@ Json with_global_batch_norm(const Json& entry) {
 
 std::string join(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
+const std::map<std::string, LossKind>& losses() {
+  static const std::map<std::string, LossKind> kByName{{"cross_entropy", LossKind::cross_entropy},
+                                                       {"mean_squared", LossKind::mean_squared},
+                                                       {"mean_absolute", LossKind::mean_absolute},
+                                                       {"huber", LossKind::huber}};
+  return kByName;
+}
+
 LossKind loss_kind(const ModelOptions& options, const DataShape& data) {
   const bool classes = data.classes > 0;
-  if (options.loss == "cross_entropy" && !classes) {
+  if (options.loss == "auto") return classes ? LossKind::cross_entropy : LossKind::mean_squared;
+  const LossKind kind = losses().at(options.loss);
+  if (kind == LossKind::cross_entropy && !classes) {
     throw InvalidInput(
         "loss = \"cross_entropy\" needs classes, and the data has numbers to predict: use "
-        "\"mean_squared\"");
+        "\"mean_squared\", \"mean_absolute\" or \"huber\"");
   }
-  if (options.loss == "mean_squared" && classes) {
-    throw InvalidInput(fmt::format(
-        "loss = \"mean_squared\" needs numbers to predict, and the data has {} classes: use "
-        "\"cross_entropy\"",
-        data.classes));
+  if (kind != LossKind::cross_entropy && classes) {
+    throw InvalidInput(
+        fmt::format("loss = \"{}\" needs numbers to predict, and the data has {} classes: use "
+                    "\"cross_entropy\"",
+                    options.loss, data.classes));
   }
-  return classes ? LossKind::cross_entropy : LossKind::mean_squared;
+  return kind;
 }
 
 void check_output(const LayerList& list, const DataShape& data) {
@@ -196,8 +207,9 @@ std::vector<std::string> ModelOptions::problems() const {
           fmt::format("hidden has {}: give whole numbers from 1 to {}", width, 1 << 24));
     }
   }
-  if (loss != "auto" && loss != "cross_entropy" && loss != "mean_squared") {
-    faults.push_back(fmt::format("loss is '{}': give auto, cross_entropy or mean_squared", loss));
+  if (loss != "auto" && !losses().contains(loss)) {
+    faults.push_back(fmt::format(
+        "loss is '{}': give auto, cross_entropy, mean_squared, mean_absolute or huber", loss));
   }
   if (has_layers) {
     for (auto& fault : layer_faults(layers)) faults.push_back(std::move(fault));
@@ -223,10 +235,11 @@ OptionTable describe(ModelOptions& options) {
               "softmax, batch_norm, layer_norm, dropout, dropout2d, residual, wait. {residual = "
               "[...], shortcut = [...]} adds what two lists of layers make of one input; without "
               "shortcut, the input itself."),
-          with_values(option("loss", options.loss,
-                             "auto, cross_entropy or mean_squared; auto follows the data's "
-                             "labels."),
-                      {"auto", "cross_entropy", "mean_squared"}),
+          with_values(
+              option("loss", options.loss,
+                     "auto, cross_entropy, mean_squared, mean_absolute or huber; auto follows the "
+                     "data's labels: cross_entropy for classes, mean_squared for numbers."),
+              {"auto", "cross_entropy", "mean_squared", "mean_absolute", "huber"}),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
           choice("form", options.form,
                  {{"auto", PictureForm::automatic},

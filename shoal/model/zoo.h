@@ -26,8 +26,8 @@ struct ModelOptions {
   // A chain written out: an entry a block, a list of entries makes one block of them:
   //   ["flatten", {linear = 128}, "relu", {dropout = 0.2}, {conv = 32, kernel = 3}, {linear = 10}]
   nlohmann::json layers;
-  std::string loss = "auto";  // cross_entropy, mean_squared; auto follows the data's labels
-  std::vector<std::int64_t> hidden = {128};   // widths of "mlp"
+  std::string loss = "auto";                 // or a LossKind's name; auto follows the data's labels
+  std::vector<std::int64_t> hidden = {128};  // widths of "mlp"
   PictureForm form = PictureForm::automatic;  // of the ResNets and VGGs that have two
   PictureLayout picture_layout = PictureLayout::automatic;
   BatchNormScope batch_norm = BatchNormScope::local;  // where a layer does not say itself

@@ -1,11 +1,9 @@
 #include "shoal/optim/optimizer.h"
 
 #include <ATen/Functions.h>
-#include <fmt/format.h>
-
-#include <cmath>
 
 #include "shoal/core/check.h"
+#include "shoal/optim/chunked_updates.h"
 
 namespace shoal {
 namespace {
@@ -28,80 +26,64 @@ std::vector<at::Tensor> column(const std::vector<std::vector<at::Tensor>>& state
   return taken;
 }
 
-}  // namespace
+// The optimizers for which LibTorch has a fused CPU kernel.
+class FusedUpdate {
+ public:
+  FusedUpdate(const OptimizerOptions& options, std::vector<at::Tensor>& parameters,
+              std::vector<at::Tensor>& gradients,
+              const std::vector<std::vector<at::Tensor>>& states, const UpdateFacts& facts)
+      : options_(options),
+        parameters_(parameters),
+        gradients_(gradients),
+        states_(states),
+        facts_(facts),
+        scale_(kernel_scale(gradients, facts.gradient_scale)) {
+    // The kernels look at the scale only when they are given a flag for overflow too.
+    if (scale_) found_inf_ = at::zeros({}, at::kFloat);
+  }
 
-std::vector<std::string> OptimizerOptions::problems() const {
-  std::vector<std::string> faults;
-  const auto fraction = [&](const char* name, double value) {
-    if (!(value >= 0 && value < 1)) {
-      faults.push_back(fmt::format("{} is {}: give at least 0 and less than 1", name, value));
+  void sgd() {
+    const auto momentum = options_.momentum != 0 ? column(states_, 0) : std::vector<at::Tensor>{};
+    at::_fused_sgd_(parameters_, gradients_, momentum, options_.weight_decay, options_.momentum,
+                    facts_.rate, /*dampening=*/0, options_.nesterov, /*maximize=*/false,
+                    /*is_first_step=*/facts_.count == 1, scale_, found_inf_);
+  }
+
+  void adam() {
+    const auto kernel = [this](auto fused) {
+      const auto largest = options_.amsgrad ? column(states_, 2) : std::vector<at::Tensor>{};
+      fused(parameters_, gradients_, column(states_, 0), column(states_, 1), largest, counts(),
+            facts_.rate, options_.beta1, options_.beta2, options_.weight_decay,
+            options_.denominator_eps(), options_.amsgrad, /*maximize=*/false, scale_, found_inf_);
+    };
+    if (options_.kind == OptimizerKind::adam) {
+      kernel([](auto&&... all) { at::_fused_adam_(all...); });
+    } else {
+      kernel([](auto&&... all) { at::_fused_adamw_(all...); });
     }
-  };
-  fraction("momentum", momentum);
-  fraction("beta1", beta1);
-  fraction("beta2", beta2);
-  if (!(eps > 0 && std::isfinite(eps)))
-    faults.push_back(fmt::format("eps is {}: give a small positive number", eps));
-  if (!(weight_decay >= 0 && std::isfinite(weight_decay))) {
-    faults.push_back(fmt::format("weight_decay is {}: give 0 or more", weight_decay));
   }
-  if (nesterov && momentum == 0) {
-    faults.push_back("nesterov needs momentum: set momentum above 0 or nesterov = false");
-  }
-  if (clip_norm && !(*clip_norm > 0 && std::isfinite(*clip_norm))) {
-    faults.push_back(
-        fmt::format("clip_norm is {}: give a positive number or leave it out", *clip_norm));
-  }
-  return faults;
-}
 
-std::vector<std::string> OptimizerOptions::without_effect() const {
-  std::vector<std::string> idle;
-  const OptimizerOptions standard;
-  if (kind != OptimizerKind::sgd) {
-    if (momentum != standard.momentum) idle.push_back("momentum");
-    if (nesterov != standard.nesterov) idle.push_back("nesterov");
-  } else {
-    if (beta1 != standard.beta1) idle.push_back("beta1");
-    if (beta2 != standard.beta2) idle.push_back("beta2");
-    if (eps != standard.eps) idle.push_back("eps");
+  void adagrad() {
+    at::_fused_adagrad_(parameters_, gradients_, column(states_, 0), counts(), facts_.rate,
+                        options_.lr_decay, options_.weight_decay, options_.denominator_eps(),
+                        /*maximize=*/false, scale_, found_inf_);
   }
-  return idle;
-}
 
-std::vector<Option> entries(OptimizerOptions& o) {
-  return {
-      choice("optimizer", o.kind,
-             {{"sgd", OptimizerKind::sgd},
-              {"adam", OptimizerKind::adam},
-              {"adamw", OptimizerKind::adamw}},
-             "How gradients change the weights. Equal to torch.optim's SGD, Adam and AdamW."),
-      option("momentum", o.momentum, "sgd: share of the previous update that is kept."),
-      option("nesterov", o.nesterov, "sgd: look ahead along the momentum; needs momentum."),
-      option("beta1", o.beta1, "adam, adamw: decay of the mean of gradients."),
-      option("beta2", o.beta2, "adam, adamw: decay of the mean of squared gradients."),
-      option("eps", o.eps, "adam, adamw: added to the denominator (Keras uses 1e-7)."),
-      option("weight_decay", o.weight_decay,
-             "adamw: weights shrink by rate x this each update; sgd, adam: added to the gradient "
-             "times the weight."),
-      option("clip_norm", o.clip_norm,
-             "Gradients are scaled down so that the norm over all parameters is at most this."),
-  };
-}
-
-std::vector<std::string> state_names(const OptimizerOptions& options) {
-  if (options.kind != OptimizerKind::sgd) return {"exp_avg", "exp_avg_sq"};
-  if (options.momentum != 0) return {"momentum"};
-  return {};
-}
-
-std::vector<at::Tensor> new_states(const OptimizerOptions& options, const at::Tensor& parameter) {
-  std::vector<at::Tensor> states;
-  for (std::size_t i = 0; i < state_names(options).size(); ++i) {
-    states.push_back(at::zeros_like(parameter, parameter.options().requires_grad(false)));
+ private:
+  std::vector<at::Tensor> counts() const {
+    return {parameters_.size(), at::scalar_tensor(static_cast<double>(facts_.count), at::kFloat)};
   }
-  return states;
-}
+
+  const OptimizerOptions& options_;
+  std::vector<at::Tensor>& parameters_;
+  std::vector<at::Tensor>& gradients_;
+  const std::vector<std::vector<at::Tensor>>& states_;
+  const UpdateFacts& facts_;
+  std::optional<at::Tensor> scale_;
+  std::optional<at::Tensor> found_inf_;
+};
+
+}  // namespace
 
 void update(const OptimizerOptions& options, std::vector<at::Tensor>& parameters,
             std::vector<at::Tensor>& gradients, std::vector<std::vector<at::Tensor>>& states,
@@ -110,30 +92,34 @@ void update(const OptimizerOptions& options, std::vector<at::Tensor>& parameters
   check_equal(states.size(), parameters.size(), "one list of states a parameter");
   if (parameters.empty()) return;
   const at::NoGradGuard no_grad;
-  const auto scale = kernel_scale(gradients, facts.gradient_scale);
-  // The kernels look at the scale only when they are given a flag for overflow too.
-  const std::optional<at::Tensor> found_inf =
-      scale ? std::optional(at::zeros({}, at::kFloat)) : std::nullopt;
-
-  if (options.kind == OptimizerKind::sgd) {
-    const auto momentum = options.momentum != 0 ? column(states, 0) : std::vector<at::Tensor>{};
-    at::_fused_sgd_(parameters, gradients, momentum, options.weight_decay, options.momentum,
-                    facts.rate, /*dampening=*/0, options.nesterov, /*maximize=*/false,
-                    /*is_first_step=*/facts.count == 1, scale, found_inf);
-    return;
+  if (!facts.decays && options.weight_decay != 0) {
+    OptimizerOptions plain = options;
+    plain.weight_decay = 0;
+    return update(plain, parameters, gradients, states, facts);
   }
-  const std::vector<at::Tensor> counts(
-      parameters.size(), at::scalar_tensor(static_cast<double>(facts.count), at::kFloat));
-  const auto mean = column(states, 0);
-  const auto square = column(states, 1);
-  if (options.kind == OptimizerKind::adam) {
-    at::_fused_adam_(parameters, gradients, mean, square, {}, counts, facts.rate, options.beta1,
-                     options.beta2, options.weight_decay, options.eps, /*amsgrad=*/false,
-                     /*maximize=*/false, scale, found_inf);
-  } else {
-    at::_fused_adamw_(parameters, gradients, mean, square, {}, counts, facts.rate, options.beta1,
-                      options.beta2, options.weight_decay, options.eps, /*amsgrad=*/false,
-                      /*maximize=*/false, scale, found_inf);
+  if (options.clip_value) {
+    const double largest = *options.clip_value / facts.gradient_scale;
+    for (at::Tensor& gradient : gradients) gradient.clamp_(-largest, largest);
+  }
+  const auto each = [&](auto rule) {
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      rule(options, UpdatedParameter{parameters[i], gradients[i], states[i]}, facts);
+    }
+  };
+  switch (options.kind) {
+    case OptimizerKind::sgd:
+      return FusedUpdate(options, parameters, gradients, states, facts).sgd();
+    case OptimizerKind::adam:
+    case OptimizerKind::adamw:
+      return FusedUpdate(options, parameters, gradients, states, facts).adam();
+    case OptimizerKind::adagrad:
+      return FusedUpdate(options, parameters, gradients, states, facts).adagrad();
+    case OptimizerKind::rmsprop:
+      return each(rmsprop_update);
+    case OptimizerKind::lamb:
+      return each(lamb_update);
+    case OptimizerKind::lars:
+      return each(lars_update);
   }
 }
 

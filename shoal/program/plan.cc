@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "shoal/core/error.h"
+#include "shoal/program/name_pattern.h"
 
 namespace shoal {
 namespace {
@@ -98,8 +99,7 @@ std::vector<std::string> FreezeOptions::problems() const {
   std::vector<std::string> faults;
   if (blocks < 0) faults.push_back(fmt::format("freeze.blocks is {}: give 0 or more", blocks));
   for (const std::string& name : parameters) {
-    const std::size_t star = name.find('*');
-    if (name.empty() || (star != std::string::npos && star + 1 != name.size())) {
+    if (!is_name_pattern(name)) {
       faults.push_back(fmt::format(
           "freeze.parameters has \"{}\": give a parameter's name, or its beginning and one '*'",
           name));

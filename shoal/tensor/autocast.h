@@ -1,29 +1,32 @@
-// While it lives, operations of this thread that gain from it compute in bfloat16.
+// While it lives, operations of this thread that gain from it compute in a shorter type.
 #pragma once
 
 #include <ATen/autocast_mode.h>
 
+#include <optional>
+
 namespace shoal {
 
-class AutocastToBfloat16 {
+// float16 or bfloat16; without a type nothing changes.
+class Autocast {
  public:
-  explicit AutocastToBfloat16(bool on) : on_(on) {
+  explicit Autocast(std::optional<at::ScalarType> type) : on_(type.has_value()) {
     if (!on_) return;
     was_on_ = at::autocast::is_autocast_enabled(at::kCPU);
     was_type_ = at::autocast::get_autocast_dtype(at::kCPU);
     at::autocast::set_autocast_enabled(at::kCPU, true);
-    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::set_autocast_dtype(at::kCPU, *type);
     at::autocast::increment_nesting();
   }
-  ~AutocastToBfloat16() {
+  ~Autocast() {
     if (!on_) return;
     // Casts of the weights are kept while nested; after the update they would be stale.
     if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
     at::autocast::set_autocast_dtype(at::kCPU, was_type_);
     at::autocast::set_autocast_enabled(at::kCPU, was_on_);
   }
-  AutocastToBfloat16(const AutocastToBfloat16&) = delete;
-  AutocastToBfloat16& operator=(const AutocastToBfloat16&) = delete;
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
 
  private:
   bool on_;

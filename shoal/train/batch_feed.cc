@@ -84,7 +84,7 @@ class BatchFeed::Impl {
 
 Sampler make_sampler(const PreparedJob& prepared) {
   return Sampler(prepared.data.train->size(),
-                 {.batch = prepared.job.train.batch,
+                 {.batch = prepared.job.train.batch.value(),
                   .seed = static_cast<std::uint64_t>(prepared.job.seed),
                   .shuffle = prepared.job.data.shuffle,
                   .drop_last = prepared.job.data.drop_last});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "shoal/checkpoint/index.h"
 #include "shoal/checkpoint/weights.h"
 #include "shoal/comm/across_ranks.h"
 #include "shoal/core/error.h"
@@ -134,9 +135,9 @@ std::optional<std::string> difference_of_sums(const nlohmann::json& stored,
 
 }  // namespace
 
-Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world,
-                             Group& group)
-    : prepared_(prepared), model_(model), world_(world), group_(group) {
+Checkpointing::Checkpointing(const PreparedJob& prepared, RankModel& model, RunState& state,
+                             const World& world, Group& group)
+    : prepared_(prepared), model_(model), state_(state), world_(world), group_(group) {
   if (prepared_.job.checkpoint.path.empty()) return;
   writer_ =
       std::make_unique<CheckpointWriter>(prepared_.job.checkpoint, world_.rank(), world_.size());
@@ -168,7 +169,10 @@ std::int64_t Checkpointing::resume(std::vector<std::string>& warnings, std::stri
       persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true);
   load_same_model(checkpoint, tensors);
   model_.update_count = checkpoint.facts().at("update_count").get<std::int64_t>();
+  if (checkpoint.facts().contains("run")) state_.restore(checkpoint.facts().at("run"));
+  if (state_.early_stop.best_step() >= 0) writer_->spare(state_.early_stop.best_step());
   newest_step_ = checkpoint.step();
+  resumed_from_ = folder;
   if (world_.rank() == 0) {
     const auto difference = difference_of_sums(checkpoint.facts(), own_facts());
     if (difference) warnings.push_back(*difference);
@@ -212,6 +216,7 @@ void Checkpointing::begin(std::int64_t steps_done) {
   nlohmann::json facts = own_facts();
   facts["steps"] = steps_done;
   facts["update_count"] = model_.update_count;
+  facts["run"] = state_.to_json();
   writer_->begin(steps_done,
                  persistent_tensors(prepared_.programs, model_, /*with_optimizer=*/true),
                  std::move(facts));
@@ -227,6 +232,26 @@ void Checkpointing::after_step(std::int64_t steps_done, bool last) {
     writer_->finish(group_, deadline());
     open_step_ = -1;
   }
+}
+
+void Checkpointing::keep_best(std::int64_t steps_done) {
+  if (!writer_) return;
+  if (newest_step_ != steps_done) begin(steps_done);
+  writer_->spare(steps_done);
+}
+
+std::string Checkpointing::newest_complete() {
+  if (!writer_) return "";
+  if (open_step_ >= 0) {
+    writer_->finish(group_, deadline());
+    open_step_ = -1;
+  }
+  return text_of_rank_0(group_, newest_on_disk(), deadline());
+}
+
+std::string Checkpointing::newest_on_disk() const {
+  if (!writer_ || writer_->committed() < 0) return resumed_from_;
+  return step_folder(prepared_.job.checkpoint.path, writer_->committed()).string();
 }
 
 bool Checkpointing::has_written() const {

@@ -14,6 +14,7 @@
 #include "shoal/execute/rank_model.h"
 #include "shoal/train/observer.h"
 #include "shoal/train/prepared_job.h"
+#include "shoal/train/run_state.h"
 
 namespace shoal {
 
@@ -34,7 +35,9 @@ void load_weights(const std::filesystem::path& path, const Programs& programs,
 class Checkpointing {
  public:
   // `group`: of all ranks.
-  Checkpointing(const PreparedJob& prepared, RankModel& model, const World& world, Group& group);
+  // `state` goes into each checkpoint, and comes back from the one that is resumed from.
+  Checkpointing(const PreparedJob& prepared, RankModel& model, RunState& state, const World& world,
+                Group& group);
   ~Checkpointing();
 
   // Rank 0 looks for the newest complete checkpoint and tells the others; all load it. Returns the
@@ -48,6 +51,14 @@ class Checkpointing {
 
   // After `steps_done` updates: begins one when it is due. `last`: waits until it is complete.
   void after_step(std::int64_t steps_done, bool last);
+  // The checkpoint of `steps_done` updates, written now if it is not yet, stays until there is a
+  // better one. Nothing without a [checkpoint] path.
+  void keep_best(std::int64_t steps_done);
+  // Folder of the newest complete checkpoint that this run can go back to; waits for the one under
+  // way. Empty: there is none. All ranks call it and get the same.
+  std::string newest_complete();
+  // The same without waiting, on rank 0.
+  std::string newest_on_disk() const;
   // What goes into the step's agreement, and what is done with its result. Returns the step of a
   // checkpoint that has become complete since the last call (its index is on disk).
   bool has_written() const;
@@ -59,11 +70,13 @@ class Checkpointing {
   Deadline deadline() const;
   const PreparedJob& prepared_;
   RankModel& model_;
+  RunState& state_;
   const World& world_;
   Group& group_;
   std::unique_ptr<CheckpointWriter> writer_;
   std::int64_t open_step_ = -1;    // begun and not committed
   std::int64_t newest_step_ = -1;  // begun last
+  std::string resumed_from_;       // folder; empty for a new run
   std::int64_t told_step_ = -1;    // returned last by commit_when
 };
 

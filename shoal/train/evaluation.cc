@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "shoal/train/batch_feed.h"
+#include "shoal/train/metrics.h"
 
 namespace shoal {
 namespace {
@@ -26,13 +27,20 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
 
   // A slot per batch, filled by the one rank that has its loss: the sum over ranks adds zeros only.
   std::vector<double> slots(static_cast<std::size_t>(batches.count()) * kSums, 0.0);
+  MetricCounts metrics(prepared.job.train.metrics, set.classes(), set.size(), batches.count());
   for (std::int64_t round = 0; round < batches.rounds(); ++round) {
     const auto batch = batches.batch_of(round, part.index);
     if (!batch) continue;  // the last round has none for some parts
+    std::int64_t first = batches.samples(*batch).begin;
     const RunInput input{
         .step = *batch,
         .rate = 0,
         .batches = [&](Deadline) { return read_batch(set, batches.ids(round, part.index), type); },
+        .outputs =
+            [&](const at::Tensor& output, const at::Tensor& targets) {
+              metrics.add(*batch, first, output, targets);
+              first += output.size(0);
+            },
         .requests = {}};
     const Agreement sums = executor.evaluate(input);
     double* slot = slots.data() + static_cast<std::size_t>(*batch) * kSums;
@@ -40,8 +48,9 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
     slot[1] = sums.weight;
     slot[2] = sums.correct;
   }
-  const Buffer all = buffer(std::span(slots));
-  executor.world_group().all_reduce(std::span(&all, 1), ReduceOp::sum,
+  std::vector<Buffer> all{buffer(std::span(slots))};
+  if (!metrics.empty()) all.push_back(buffer(metrics.numbers()));
+  executor.world_group().all_reduce(all, ReduceOp::sum,
                                     Deadline::after_seconds(prepared.job.comm.collective_seconds));
 
   double loss = 0, weight = 0, correct = 0;
@@ -54,7 +63,8 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
           .loss = weight > 0 ? loss / weight : 0,
           .accuracy = weight > 0 ? correct / weight : 0,
           .classifies = set.classes() > 0,
-          .samples = static_cast<std::int64_t>(weight)};
+          .samples = static_cast<std::int64_t>(weight),
+          .metrics = metrics.results()};
 }
 
 }  // namespace shoal

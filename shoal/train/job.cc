@@ -26,10 +26,34 @@ std::vector<OptionTable> Job::tables() {
                               "samples, dropout.")}},
           describe(model),
           may_change(describe(data), {"path", "test_path", "threads", "prefetch"}),
-          may_change(describe(train),
-                     {"epochs", "steps", "evaluate", "evaluate_every", "evaluate_batch",
-                      "clip_norm", "lr", "lr_schedule", "warmup_steps", "lr_step_every",
-                      "lr_step_factor", "lr_final_fraction", "lr_scaling"}),
+          may_change(describe(train), {"epochs",
+                                       "steps",
+                                       "evaluate",
+                                       "evaluate_every",
+                                       "evaluate_batch",
+                                       "metrics",
+                                       "non_finite",
+                                       "non_finite_limit",
+                                       "clip_norm",
+                                       "clip_value",
+                                       "lr",
+                                       "lr_schedule",
+                                       "warmup_steps",
+                                       "warmup_from",
+                                       "warmup_share",
+                                       "lr_step_every",
+                                       "lr_step_factor",
+                                       "lr_power",
+                                       "lr_final_fraction",
+                                       "lr_rise",
+                                       "lr_anneal",
+                                       "lr_start_divisor",
+                                       "lr_end_divisor",
+                                       "lr_scaling",
+                                       "lr_base_batch",
+                                       "early_stop_patience",
+                                       "early_stop_metric",
+                                       "early_stop_min_delta"}),
           may_change(describe(parallel)),
           may_change(describe(data_parallel)),
           may_change(describe(pipeline)),
@@ -55,6 +79,11 @@ std::vector<std::string> Job::problems() const {
   append(faults, metrics.problems());
   append(faults, comm.problems());
   append(faults, execute.problems());
+  if (train.early_stop.patience > 0 && data.validation == 0) {
+    faults.emplace_back(
+        "[train] early_stop_patience needs a validation set: set [data] validation, for example to "
+        "0.1");
+  }
   return faults;
 }
 
@@ -62,6 +91,13 @@ std::vector<std::string> Job::warnings() const {
   std::vector<std::string> all;
   for (const auto& name : train.optimizer.without_effect()) {
     all.push_back(fmt::format("[train] {} has no effect with this optimizer", name));
+  }
+  if (train.huber_delta != TrainOptions{}.huber_delta && model.loss != "huber") {
+    all.emplace_back("[train] huber_delta has no effect without [model] loss = \"huber\"");
+  }
+  for (const auto& name : train.rate.without_effect()) {
+    all.push_back(fmt::format(
+        "[train] {} has no effect with these lr_schedule, lr_scaling and warmup_steps", name));
   }
   return all;
 }
@@ -77,7 +113,8 @@ Plan Job::plan(int workers) const {
   }
   plan.layout = Layout::standard(plan.mesh);
   if (!parallel.layout.empty()) plan.layout.axes_of_dim = parallel.layout;
-  plan.batch = train.batch;
+  // "all": how many that are is known when the data is read; until then, as many as it takes.
+  plan.batch = train.batch.value_or(std::int64_t{1} << 40);
   plan.data_parallel = data_parallel;
   plan.pipeline = pipeline;
   plan.recompute = recompute;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shoal/program/memory_bound.h"
@@ -27,7 +28,8 @@ struct StepReport {
   std::int64_t epoch = 0;
   double loss = 0;  // mean over the global batch
   double rate = 0;
-  double gradient_norm = 0;  // with clip_norm only
+  double gradient_norm = 0;  // with clip_norm, non_finite = "skip" or precision = "fp16" only
+  bool skipped = false;      // not finite: the update was not applied
   std::int64_t samples = 0;  // in this batch
   double seconds = 0;
   // Of them, this rank's: the rest is neither.
@@ -41,7 +43,9 @@ struct EvaluationReport {
   double loss = 0;
   double accuracy = 0;  // share of correct answers; 0 for regression
   bool classifies = true;
+  bool averaged = false;  // of the moving average of the weights, not of the weights themselves
   std::int64_t samples = 0;
+  std::vector<std::pair<std::string, double>> metrics = {};  // those that [train] metrics names
 };
 
 struct MemoryReport {

@@ -10,6 +10,8 @@
 #include "shoal/program/compile.h"
 #include "shoal/program/verify.h"
 #include "shoal/tensor/element_types.h"
+#include "shoal/train/loss_form.h"
+#include "shoal/train/metrics.h"
 
 namespace shoal {
 namespace {
@@ -51,6 +53,17 @@ SampleForm form_of(const Dataset& set) {
   return {.shape = set.sample_shape(), .classes = set.classes()};
 }
 
+// What evaluations cannot count with such data.
+std::vector<std::string> evaluation_problems(const TrainOptions& options, std::int64_t classes) {
+  std::vector<std::string> faults = metric_problems(options.metrics, classes);
+  if (options.early_stop.metric == StopMetric::accuracy && classes == 0) {
+    faults.emplace_back(
+        "[train] early_stop_metric = \"accuracy\" is for classes, and the data has numbers to "
+        "predict: use \"loss\"");
+  }
+  return faults;
+}
+
 std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const SampleForm& form,
                                        const Chain& chain, const PrepareOptions& options) {
   const at::ScalarType type = parameter_type(job.train.precision);
@@ -60,7 +73,7 @@ std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const S
                                             .differentiable = false}};
   return record_facts(chain, input,
                       {.type = type,
-                       .autocast_bf16 = job.train.precision == Precision::bf16,
+                       .autocast = autocast_type(job.train.precision),
                        .measure_costs = options.measure_costs,
                        .cost_samples = plan.largest_micro_batch()});
 }
@@ -72,6 +85,7 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
       options.facts_file.empty()
           ? measured_facts(job, plan, form, chain, options)
           : facts_from_json(read_json(options.facts_file), options.facts_file);
+  require_none(fit_problems(job.train.optimizer, facts));
   Programs programs = compile(facts, plan);
   if (!options.programs_file.empty()) replace_programs(programs, options.programs_file);
   return programs;
@@ -81,6 +95,19 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
 
 at::ScalarType parameter_type(Precision precision) {
   return precision == Precision::fp64 ? at::kDouble : at::kFloat;
+}
+
+std::optional<at::ScalarType> autocast_type(Precision precision) {
+  switch (precision) {
+    case Precision::fp32:
+    case Precision::fp64:
+      return std::nullopt;
+    case Precision::bf16:
+      return at::kBFloat16;
+    case Precision::fp16:
+      return at::kHalf;
+  }
+  return std::nullopt;
 }
 
 std::string model_title(const ModelOptions& model) {
@@ -110,6 +137,10 @@ void JobPreparation::wait_for_data() {
 
 void JobPreparation::compile_programs() {
   while_reading([&] {
+    if (!job_.train.batch) {
+      wait_for_data();
+      job_.train.batch = data_->train->size();
+    }
     form_ = sample_form_ahead(job_.data);
     if (!form_) {
       wait_for_data();
@@ -132,9 +163,12 @@ PreparedJob JobPreparation::finish() {
                     "complete",
                     data_->train->name()));
   }
+  require_none(evaluation_problems(job_.train, form.classes));
+  LossForm loss = loss_form(job_.train, chain_->loss(), *data_->train);
   return {.job = job_,
           .data = std::move(*data_),
           .chain = std::move(*chain_),
+          .loss = std::move(loss),
           .programs = std::move(*programs_),
           .data_spans = std::move(spans_)};
 }
@@ -143,12 +177,17 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) 
   return JobPreparation(job, workers, options).finish();
 }
 
-PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
+PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
+  Job job = given;
+  if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
-  return {.job = job,
+  require_none(evaluation_problems(job.train, data.train->classes()));
+  LossForm loss = loss_form(job.train, chain.loss(), *data.train);
+  return {.job = std::move(job),
           .data = std::move(data),
           .chain = std::move(chain),
+          .loss = std::move(loss),
           .programs = std::move(programs),
           .data_spans = {}};
 }

@@ -19,9 +19,10 @@ struct PrepareOptions {
 };
 
 struct PreparedJob {
-  Job job;
+  Job job;  // [train] batch is a number
   DataSplits data;
   Chain chain;
+  LossForm loss;                     // of training
   Programs programs;                 // with the facts of the blocks and the plan
   std::vector<DataSpan> data_spans;  // what opening the data took
 };
@@ -77,6 +78,8 @@ PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options = {});
 
 at::ScalarType parameter_type(Precision precision);
+// What blocks compute in where they gain from it; none: the parameters' type.
+std::optional<at::ScalarType> autocast_type(Precision precision);
 std::string model_title(const ModelOptions& model);  // "mynet", "a chain of 6 blocks"
 std::int64_t parameter_count(const std::vector<BlockFacts>& blocks);
 

@@ -15,6 +15,8 @@ nlohmann::ordered_json to_json(const RunReport& report) {
     const EvaluationReport& last = report.evaluations.back();
     json["eval"] = {{"set", last.set}, {"samples", last.samples}, {"loss", last.loss}};
     if (last.classifies) json["eval"]["accuracy"] = last.accuracy;
+    for (const auto& [name, value] : last.metrics) json["eval"][name] = value;
+    json["eval"]["weights"] = last.averaged ? "moving average" : "last";
   }
   json["weights_sha256"] = report.weights_sha256;
   json["samples_per_second"] = report.samples_per_second;
@@ -29,6 +31,9 @@ nlohmann::ordered_json to_json(const RunReport& report) {
   json["peak_tensor_bytes"] = report.peak_tensor_bytes;
   json["memory_bound_bytes"] = report.memory_bound;
   json["busy"] = report.busy;
+  if (report.skipped_steps > 0) json["skipped_steps"] = report.skipped_steps;
+  if (report.best_step >= 0) json["best_step"] = report.best_step;
+  if (!report.stopped_early.empty()) json["stopped_early"] = report.stopped_early;
   if (!report.stopped_by.empty()) json["stopped_by"] = report.stopped_by;
   return json;
 }

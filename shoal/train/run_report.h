@@ -35,7 +35,10 @@ struct RunReport {
   std::vector<std::int64_t> peak_tensor_bytes;  // by rank
   std::vector<std::int64_t> memory_bound;       // by rank, before the first step
   std::vector<double> busy;                     // by rank: share of the time that computes
+  std::int64_t skipped_steps = 0;               // not finite, so not applied; of the whole run
   std::string stopped_by;                       // "", "SIGINT", "SIGTERM"
+  std::string stopped_early;                    // why, in a sentence; empty when it was not
+  std::int64_t best_step = -1;  // updates done at the best evaluation, with early stopping only
 };
 
 nlohmann::ordered_json to_json(const RunReport& report);

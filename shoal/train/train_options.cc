@@ -2,7 +2,45 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "shoal/core/error.h"
+#include "shoal/train/metrics.h"
+
 namespace shoal {
+namespace {
+
+// A number, or "all" where other options have "none".
+Option batch_option(std::optional<std::int64_t>& field, std::string help) {
+  Option made = option("batch", field, std::move(help));
+  made.type = "integer or \"all\"";
+  made.set = [&field, number = made.set](const nlohmann::json& value) {
+    if (value == "all") {
+      field.reset();
+      return;
+    }
+    if (!value.is_number_integer()) {
+      throw InvalidInput(fmt::format("expected an integer or \"all\", got {}", value.dump()));
+    }
+    number(value);
+  };
+  made.get = [&field] { return field ? nlohmann::json(*field) : nlohmann::json("all"); };
+  return made;
+}
+
+bool are_class_weights(const nlohmann::json& value) {
+  if (value == "none" || value == "balanced") return true;
+  if (!value.is_array()) return false;
+  bool any = false;
+  for (const nlohmann::json& weight : value) {
+    if (!weight.is_number() || !(weight.get<double>() >= 0)) return false;
+    any = any || weight.get<double>() > 0;
+  }
+  return any;
+}
+
+}  // namespace
+
 std::vector<std::string> TrainOptions::problems() const {
   std::vector<std::string> faults;
   const auto at_least = [&](const char* name, std::int64_t value, std::int64_t least) {
@@ -12,11 +50,36 @@ std::vector<std::string> TrainOptions::problems() const {
   };
   at_least("epochs", epochs, 1);
   if (steps) at_least("steps", *steps, 1);
-  at_least("batch", batch, 1);
+  if (batch) at_least("batch", *batch, 1);
   at_least("evaluate_batch", evaluate_batch, 1);
   at_least("evaluate_every", evaluate_every, 0);
+  for (const auto& fault : metric_problems(metrics)) faults.push_back("[train] " + fault);
+  at_least("non_finite_limit", non_finite_limit, 1);
+  if (!(label_smoothing >= 0 && label_smoothing < 1)) {
+    faults.push_back(fmt::format("[train] label_smoothing is {}: give at least 0 and less than 1",
+                                 label_smoothing));
+  }
+  if (!(huber_delta > 0 && std::isfinite(huber_delta))) {
+    faults.push_back(fmt::format("[train] huber_delta is {}: give a positive number", huber_delta));
+  }
+  if (!are_class_weights(class_weights)) {
+    faults.push_back(fmt::format(
+        "[train] class_weights is {}: give \"none\", \"balanced\" or a list of numbers of 0 or "
+        "more, one a class and not all 0",
+        class_weights.dump()));
+  }
   for (const auto& fault : optimizer.problems()) faults.push_back("[train] " + fault);
   for (const auto& fault : rate.problems()) faults.push_back("[train] " + fault);
+  if (ema_decay && !(*ema_decay >= 0 && *ema_decay < 1)) {
+    faults.push_back(
+        fmt::format("[train] ema_decay is {}: give at least 0 and less than 1", *ema_decay));
+  }
+  for (const auto& fault : early_stop.problems()) faults.push_back("[train] " + fault);
+  if (early_stop.patience > 0 && evaluate_every == 0) {
+    faults.emplace_back(
+        "[train] early_stop_patience waits for evaluations, and there are none: set evaluate_every "
+        "to 1 epoch or more");
+  }
   return faults;
 }
 
@@ -27,19 +90,57 @@ OptionTable describe(TrainOptions& o) {
       {
           option("epochs", o.epochs, "Passes over the training set."),
           option("steps", o.steps, "Updates; takes the place of epochs."),
-          option("batch", o.batch, "Samples per update, over all workers."),
+          batch_option(o.batch,
+                       "Samples per update, over all workers; \"all\": every training sample, one "
+                       "update an epoch."),
           option("evaluate", o.evaluate, "Evaluate on the test set at the end."),
           option("evaluate_every", o.evaluate_every,
                  "Epochs between two evaluations on the validation set; 0: none."),
           option("evaluate_batch", o.evaluate_batch,
                  "Samples per batch of an evaluation; results do not depend on the workers."),
+          option(
+              "metrics", o.metrics,
+              "What evaluations count beside loss and accuracy. For classes: topK (top5: the class "
+              "is among the 5 largest outputs), f1 (macro), auc (2 classes); for numbers: rmse, "
+              "mae."),
           choice("precision", o.precision,
-                 {{"fp32", Precision::fp32}, {"fp64", Precision::fp64}, {"bf16", Precision::bf16}},
-                 "Numbers: bf16 keeps weights in float32 and computes in bfloat16."),
+                 {{"fp32", Precision::fp32},
+                  {"fp64", Precision::fp64},
+                  {"bf16", Precision::bf16},
+                  {"fp16", Precision::fp16}},
+                 "Numbers: bf16 and fp16 keep weights in float32 and compute in bfloat16 or "
+                 "float16, fp16 with dynamic loss scaling."),
+          choice(
+              "non_finite", o.non_finite, {{"stop", NonFinite::stop}, {"skip", NonFinite::skip}},
+              "A step whose loss is not finite is never applied. stop: the run ends, naming step "
+              "and block; skip: it goes on with the next batch, gradients are looked at too, and "
+              "running statistics are put back."),
+          option("non_finite_limit", o.non_finite_limit,
+                 "With non_finite = \"skip\": so many steps in a row may be skipped."),
       }};
+  table.options.push_back(option(
+      "label_smoothing", o.label_smoothing,
+      "cross_entropy, while training: this share of a target is spread evenly over all classes."));
+  table.options.push_back(option(
+      "class_weights", o.class_weights,
+      "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
+      "\"balanced\": samples / (classes x samples of the class), counted in the training part; or "
+      "a list, one a class."));
+  table.options.push_back(
+      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.rate)) table.options.push_back(std::move(entry));
+  table.options.push_back(
+      option("ema_decay", o.ema_decay,
+             "Keeps a moving average of the weights, with this share of the old one at each update "
+             "(0.999 and the like): evaluations use it, and checkpoints keep it beside the "
+             "weights."));
+  for (auto& entry : entries(o.early_stop)) table.options.push_back(std::move(entry));
   return table;
+}
+
+std::size_t states_per_parameter(const TrainOptions& options) {
+  return state_names(options.optimizer).size() + (options.ema_decay ? 1 : 0);
 }
 
 OptionTable describe(ParallelOptions& o) {

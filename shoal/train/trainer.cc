@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "shoal/checkpoint/weights.h"
 #include "shoal/comm/across_ranks.h"
 #include "shoal/core/cores.h"
 #include "shoal/core/digest.h"
@@ -30,8 +32,49 @@ std::int64_t steps_of(const PreparedJob& prepared) {
 RankModelOptions model_options(const Job& job) {
   return {.seed = static_cast<std::uint64_t>(job.seed),
           .type = parameter_type(job.train.precision),
-          .optimizer = job.train.optimizer};
+          .optimizer = job.train.optimizer,
+          .ema_decay = job.train.ema_decay};
 }
+
+std::string not_finite_sentence(const std::string& block) {
+  return fmt::format("{} is not finite", block == "input"      ? "the input"
+                                         : block == "loss"     ? "the loss"
+                                         : block == "gradient" ? "a gradient"
+                                                               : "the output of block " + block);
+}
+
+std::string way_back(const std::string& checkpoint) {
+  if (checkpoint.empty()) return "there is no checkpoint to go back to";
+  return "the last complete checkpoint is " + checkpoint;
+}
+
+std::vector<at::Tensor> copies_of(std::vector<at::Tensor> tensors) {
+  for (at::Tensor& tensor : tensors) tensor = tensor.detach().clone();
+  return tensors;
+}
+
+// Nothing where nothing was kept.
+void restore(const std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& kept) {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < kept.size(); ++i) at::Tensor(tensors[i]).copy_(kept[i]);
+}
+
+// While it lives, the moving average stands in the place of the weights.
+class AverageInPlace {
+ public:
+  AverageInPlace(RankModel& model, bool on) : model_(model), on_(on) {
+    if (on_) model_.swap_averages();
+  }
+  ~AverageInPlace() {
+    if (on_) model_.swap_averages();
+  }
+  AverageInPlace(const AverageInPlace&) = delete;
+  AverageInPlace& operator=(const AverageInPlace&) = delete;
+
+ private:
+  RankModel& model_;
+  bool on_;
+};
 
 }  // namespace
 
@@ -43,9 +86,10 @@ class Trainer::Impl {
         options_(std::move(options)),
         account_(std::make_shared<MemoryAccount>()),
         trace_(options_.trace_file.empty() ? nullptr : std::make_shared<Trace>(world.rank())),
+        state_(prepared.job.train),
         model_(build_model()),
         executor_(world, prepared.programs, *model_, prepared.chain, executor_options()),
-        checkpointing_(prepared, *model_, world, executor_.world_group()),
+        checkpointing_(prepared, *model_, state_, world, executor_.world_group()),
         total_steps_(steps_of(prepared)) {
     require_equal_jobs();
     if (trace_) {
@@ -57,7 +101,7 @@ class Trainer::Impl {
       checkpointing_.require_new_folder();
     }
     if (next_step_ == 0 && !prepared.job.model.weights.empty()) {
-      load_weights(prepared.job.model.weights);
+      begin_with(prepared.job.model.weights);
     }
     first_step_ = next_step_;
     open_metrics();
@@ -71,15 +115,27 @@ class Trainer::Impl {
                                           total_steps_, trace_);
     }
     StepBatch kept;  // for a second look at a step that is not finite
-    RunInput input{
-        .step = next_step_,
-        .rate = rate_at(prepared_.job.train.rate, next_step_, total_steps_, plan().batch_parts()),
-        .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
-        .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
-                     .checkpoint_written = checkpointing_.has_written()}};
+    const std::vector<at::Tensor> statistics =
+        may_skip() ? copies_of(model_->buffers()) : std::vector<at::Tensor>{};
+    RunInput input{.step = next_step_,
+                   .rate = rate_at(prepared_.job.train.rate, next_step_,
+                                   {.total_steps = total_steps_,
+                                    .batch_parts = plan().batch_parts(),
+                                    .batch = plan().batch}),
+                   .loss_scale = loss_scale(),
+                   .looks_at_gradients = may_skip(),
+                   .batches = [&](Deadline deadline) { return kept = feed_->next(deadline); },
+                   .requests = {.stop_signal = options_.stop ? options_.stop->signal() : 0,
+                                .checkpoint_written = checkpointing_.has_written()}};
     const TimeShares before = executor_.shares();
     const Agreement agreed = executor_.train(input);
-    if (!agreed.finite) not_finite(input, kept);
+    if (agreed.finite) {
+      state_.loss_scale.after_good_step();
+      state_.skipped_in_row = 0;
+    } else {
+      restore(model_->buffers(), statistics);
+      not_finite(input, kept, agreed);
+    }
     stopped_by_ = agreed.stop_signal;
     if (const auto step = checkpointing_.commit_when(agreed.checkpoints_written)) {
       for (Observer* observer : options_.observers) {
@@ -91,7 +147,8 @@ class Trainer::Impl {
                       .loss = agreed.mean_loss(),
                       .rate = input.rate,
                       .gradient_norm = agreed.gradient_norm,
-                      .samples = static_cast<std::int64_t>(agreed.weight)};
+                      .skipped = !agreed.finite,
+                      .samples = static_cast<std::int64_t>(agreed.samples)};
     ++next_step_;
     checkpointing_.after_step(next_step_, /*last=*/false);
     report.seconds = static_cast<double>(steady_ns() - begun) * 1e-9;
@@ -105,26 +162,43 @@ class Trainer::Impl {
     return report;
   }
 
-  bool finished() const { return next_step_ >= total_steps_ || stopped_by_ != 0; }
+  bool finished() const {
+    return next_step_ >= total_steps_ || stopped_by_ != 0 || state_.early_stop.stops();
+  }
   std::int64_t next_step() const { return next_step_; }
   RankModel& model() { return *model_; }
 
   EvaluationReport evaluate(const Dataset& set, const std::string& name) {
-    const EvaluationReport report = evaluate_set(executor_, prepared_, world_.rank(), set, name);
+    const bool averaged = prepared_.job.train.ema_decay.has_value();
+    EvaluationReport report;
+    {
+      const AverageInPlace average(*model_, averaged);
+      report = evaluate_set(executor_, prepared_, world_.rank(), set, name);
+    }
+    report.averaged = averaged;
     for (Observer* observer : options_.observers) observer->evaluated(report);
     figures_.evaluations.push_back(report);
     return report;
   }
 
   void predict(const Dataset& set, const PredictionSink& sink) {
+    const AverageInPlace average(*model_, prepared_.job.train.ema_decay.has_value());
     predict_set(executor_, prepared_, world_.rank(), set, sink);
   }
 
   RunReport run() {
     for (Observer* observer : options_.observers) observer->started(start_report());
+    if (world_.rank() == 0) {
+      for (const std::string& sentence : prepared_.job.warnings()) warn(sentence);
+    }
+    // A checkpoint is begun before its step's evaluation, which early stopping must not lose.
+    if (first_step_ > 0 && state_.early_stop.on() &&
+        state_.early_stop.evaluated_step() != first_step_) {
+      evaluate_when_due();
+    }
     while (!finished()) {
-      const StepReport report = step();
-      evaluate_when_due(report);
+      step();
+      evaluate_when_due();
     }
     feed_.reset();
     if (stopped_by_ == 0 && next_step_ == first_step_) nothing_to_do();
@@ -137,19 +211,45 @@ class Trainer::Impl {
     report.steps = next_step_;
     report.weights_sha256 =
         weights_sha256(executor_.world_group(), prepared_.programs, *model_, deadline());
+    report.skipped_steps = state_.skipped;
+    if (state_.early_stop.on()) report.best_step = state_.early_stop.best_step();
+    if (state_.early_stop.stops()) report.stopped_early = state_.early_stop.reason();
     if (stopped_by_ != 0) report.stopped_by = stopped_by_ == SIGINT ? "SIGINT" : "SIGTERM";
     if (trace_) write_trace();
     return report;
   }
 
   void load_weights(const std::filesystem::path& path) {
-    std::vector<PersistentTensor> tensors =
-        persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
-    shoal::load_weights(path, prepared_.programs, tensors);
+    std::vector<PersistentTensor> averages = begin_with(path);
+    if (averages.empty() || !Weights(path).is_checkpoint()) return;
+    const Checkpoint checkpoint(path);
+    if (checkpoint.names("average").empty()) {
+      throw InvalidInput(
+          fmt::format("{} has no moving average of the weights: set [train] ema_decay = \"none\"",
+                      path.string()));
+    }
+    checkpoint.load(averages);
   }
 
  private:
   const Plan& plan() const { return prepared_.programs.plan; }
+
+  // Fills parameters and buffers; returns the moving averages, which begin with them.
+  std::vector<PersistentTensor> begin_with(const std::filesystem::path& weights) {
+    std::vector<PersistentTensor> tensors =
+        persistent_tensors(prepared_.programs, *model_, /*with_optimizer=*/false);
+    const auto first_average =
+        std::stable_partition(tensors.begin(), tensors.end(),
+                              [](const PersistentTensor& held) { return held.role != "average"; });
+    std::vector<PersistentTensor> averages(first_average, tensors.end());
+    tensors.erase(first_average, tensors.end());
+    shoal::load_weights(weights, prepared_.programs, tensors);
+    const at::NoGradGuard no_grad;
+    for (auto& trained : model_->trained()) {
+      if (trained.average.defined()) trained.average.copy_(trained.parameter);
+    }
+    return averages;
+  }
 
   std::unique_ptr<RankModel> build_model() {
     const MemoryAccountScope scope(account_);
@@ -177,7 +277,8 @@ class Trainer::Impl {
         .lanes = prepared_.job.execute.lanes,
         .has_spare_core = cores.size() > static_cast<std::size_t>(prepared_.job.execute.threads) &&
                           allowed_cores().size() > static_cast<std::size_t>(world_.local_size()),
-        .autocast_bf16 = prepared_.job.train.precision == Precision::bf16,
+        .autocast = autocast_type(prepared_.job.train.precision),
+        .loss = prepared_.loss,
         .account = account_,
         .trace = trace_};
   }
@@ -187,14 +288,14 @@ class Trainer::Impl {
   void resume() {
     std::vector<std::string> warnings;
     next_step_ = checkpointing_.resume(warnings, resumed_from_);
-    for (const auto& sentence : warnings) {
-      for (Observer* observer : options_.observers) observer->warned(sentence);
-    }
+    for (const auto& sentence : warnings) warn(sentence);
     if (!resumed_from_.empty() || world_.rank() != 0) return;
-    for (Observer* observer : options_.observers) {
-      observer->warned(fmt::format("no complete checkpoint in {}: training starts anew",
-                                   prepared_.job.checkpoint.path));
-    }
+    warn(fmt::format("no complete checkpoint in {}: training starts anew",
+                     prepared_.job.checkpoint.path));
+  }
+
+  void warn(const std::string& sentence) {
+    for (Observer* observer : options_.observers) observer->warned(sentence);
   }
 
   // Rank 0 writes them; what hinders it is told to all, so that nobody waits for a rank that left.
@@ -228,7 +329,7 @@ class Trainer::Impl {
 
   void after_first_step() {
     figures_.first_step_done = std::chrono::system_clock::now();
-    const double states = static_cast<double>(state_names(prepared_.job.train.optimizer).size());
+    const auto states = static_cast<double>(states_per_parameter(prepared_.job.train));
     bound_ = memory_bound(prepared_.programs.named.at("train").at(world_.rank()),
                           prepared_.programs.blocks, states);
     for (Observer* observer : options_.observers) {
@@ -236,32 +337,71 @@ class Trainer::Impl {
     }
   }
 
-  [[noreturn]] void not_finite(const RunInput& input, const StepBatch& batch) {
-    RunInput again = input;
-    again.batches = [&](Deadline) { return batch; };
-    const std::string block = executor_.first_not_finite(again);
-    throw NotFinite(fmt::format("step {}: {} is not finite: {}", input.step + 1,
-                                block == "input"  ? "the input"
-                                : block == "loss" ? "the loss"
-                                                  : "the output of block " + block,
+  // The scale is of the mean loss, and what is scaled is a sum: by a power of two, which is exact.
+  double loss_scale() const {
+    if (!state_.loss_scale.on()) return 1;
+    const auto batch = static_cast<std::uint64_t>(plan().batch);
+    return state_.loss_scale.value() / static_cast<double>(std::bit_ceil(batch));
+  }
+
+  // Whether a step that is not finite may be left out: then gradients are looked at too, and
+  // running statistics are kept to be put back.
+  bool may_skip() const {
+    return state_.loss_scale.on() || prepared_.job.train.non_finite == NonFinite::skip;
+  }
+
+  // The update was not applied on any rank. Counts the step as skipped, or throws NotFinite on all.
+  void not_finite(const RunInput& input, const StepBatch& batch, const Agreement& agreed) {
+    ++state_.skipped;
+    if (agreed.loss_is_finite && state_.loss_scale.can_fall()) {
+      state_.loss_scale.after_overflow();
+      tell(fmt::format(
+          "step {}: a gradient overflows: the step is skipped, and the loss scale falls "
+          "to {}",
+          input.step + 1, state_.loss_scale.value()));
+      return;
+    }
+    const std::string block = agreed.loss_is_finite ? "gradient" : block_not_finite(input, batch);
+    std::string sentence = fmt::format("step {}: {}", input.step + 1, not_finite_sentence(block));
+    if (prepared_.job.train.non_finite == NonFinite::skip) {
+      const std::int64_t limit = prepared_.job.train.non_finite_limit;
+      if (++state_.skipped_in_row <= limit) {
+        tell(sentence + ": the step is skipped; " + way_back(checkpointing_.newest_on_disk()));
+        return;
+      }
+      sentence += fmt::format(", and the {} steps before it were skipped for such a reason", limit);
+    }
+    throw NotFinite(fmt::format("{}: {}; {}", sentence,
                                 block == "input" ? "look for NaN or infinity in the data"
-                                                 : "try a lower [train] lr or set clip_norm"),
+                                                 : "try a lower [train] lr or set clip_norm",
+                                way_back(checkpointing_.newest_complete())),
                     input.step, block);
   }
 
-  void nothing_to_do() {
-    for (Observer* observer : options_.observers) {
-      observer->warned(fmt::format("all {} steps were done already", total_steps_));
-    }
+  std::string block_not_finite(const RunInput& input, const StepBatch& batch) {
+    RunInput again = input;
+    again.batches = [&](Deadline) { return batch; };
+    return executor_.first_not_finite(again);
   }
 
-  void evaluate_when_due(const StepReport& report) {
+  void tell(const std::string& sentence) {
+    if (world_.rank() == 0) warn(sentence);
+  }
+
+  void nothing_to_do() {
+    warn(state_.early_stop.stops()
+             ? "training had ended early already: " + state_.early_stop.reason()
+             : fmt::format("all {} steps were done already", total_steps_));
+  }
+
+  void evaluate_when_due() {
     const std::int64_t every = prepared_.job.train.evaluate_every;
-    const bool epoch_ends = (report.step + 1) % steps_per_epoch(prepared_) == 0;
-    if (every == 0 || !epoch_ends || (report.epoch + 1) % every != 0) return;
-    if (prepared_.data.validation && prepared_.data.validation->size() > 0) {
-      evaluate(*prepared_.data.validation, "validation");
-    }
+    const std::int64_t epoch_steps = steps_per_epoch(prepared_);
+    if (every == 0 || next_step_ % (every * epoch_steps) != 0) return;
+    if (!prepared_.data.validation || prepared_.data.validation->size() == 0) return;
+    const EvaluationReport report = evaluate(*prepared_.data.validation, "validation");
+    if (!state_.early_stop.on()) return;
+    if (state_.early_stop.is_best(report, next_step_)) checkpointing_.keep_best(next_step_);
   }
 
   void write_trace() {
@@ -274,6 +414,7 @@ class Trainer::Impl {
   TrainerOptions options_;
   std::shared_ptr<MemoryAccount> account_;
   std::shared_ptr<Trace> trace_;
+  RunState state_;
   std::unique_ptr<RankModel> model_;
   Executor executor_;
   Checkpointing checkpointing_;

@@ -33,12 +33,13 @@ class Trainer {
   Trainer(World& world, const PreparedJob& prepared, TrainerOptions options);
   ~Trainer();
 
-  // One update. Throws NotFinite naming step and block when the loss is not finite (the update is
-  // not applied), and what the executor throws.
+  // One update, or none where loss or gradient are not finite and [train] says to skip. Throws
+  // NotFinite naming step, block and the last complete checkpoint, and what the executor throws.
   StepReport step();
-  bool finished() const;  // all steps done, or a stop was agreed on
+  bool finished() const;  // all steps done, a stop was agreed on, or training is no use any more
   std::int64_t next_step() const;
 
+  // Of the moving average of the weights when there is one ([train] ema_decay).
   EvaluationReport evaluate(const Dataset& set, const std::string& name);
 
   // Outputs for all samples of the set, in their order, to `sink` on rank 0 (see prediction.h).
@@ -48,7 +49,9 @@ class Trainer {
   RunReport run();
 
   // Fills parameters and buffers from a checkpoint, a .safetensors file or a folder of .npy files.
-  // Throws InvalidInput, naming the tensors that do not fit.
+  // With [train]
+  // ema_decay the moving average comes from a checkpoint too, else it begins with the weights.
+  // Throws InvalidInput, naming the tensors that do not fit, and for a checkpoint without average.
   void load_weights(const std::filesystem::path& path);
   RankModel& model();
 

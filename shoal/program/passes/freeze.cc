@@ -5,16 +5,12 @@
 #include <algorithm>
 #include <string>
 
+#include "shoal/program/name_pattern.h"
 #include "shoal/program/op_maker.h"
 #include "shoal/program/passes/passes.h"
 
 namespace shoal {
 namespace {
-
-bool matches(const std::string& name, const std::string& pattern) {
-  if (!pattern.ends_with('*')) return name == pattern;
-  return name.starts_with(pattern.substr(0, pattern.size() - 1));
-}
 
 bool trains_value(const std::vector<BlockFacts>& blocks, const Value& value) {
   return blocks[value.block].parameters[value.index].trainable;
@@ -43,9 +39,9 @@ void drop_writes(Op& op, ValueKind kind, int lowest) {
 std::vector<BlockFacts> frozen(std::vector<BlockFacts> blocks, const FreezeOptions& options) {
   for (int block = 0; block < std::ssize(blocks); ++block) {
     for (ParameterFacts& parameter : blocks[block].parameters) {
-      const bool named =
-          std::any_of(options.parameters.begin(), options.parameters.end(),
-                      [&](const std::string& pattern) { return matches(parameter.name, pattern); });
+      const bool named = std::any_of(
+          options.parameters.begin(), options.parameters.end(),
+          [&](const std::string& pattern) { return matches_name(pattern, parameter.name); });
       if (named || block < options.blocks) parameter.trainable = false;
     }
   }

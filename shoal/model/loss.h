@@ -1,0 +1,39 @@
+// What the last block's output is compared with its targets by.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace shoal {
+
+enum class LossKind : std::uint8_t {
+  cross_entropy,  // output: logits [n, classes]; targets: class indices
+  mean_squared,   // output [n, k] or [n]; targets float of that shape; summed over k
+  mean_absolute,  // the same
+  huber,  // the same; squared up to huber_delta, linear beyond. Huber, Ann. Math. Stat. 1964
+};
+
+// What gives a loss its form beside its kind.
+struct LossForm {
+  // cross_entropy: this share of a target is spread evenly over all classes. Szegedy et al., CVPR
+  // 2016, section 7.
+  double label_smoothing = 0;
+  // cross_entropy: one a class, by which a sample counts; empty: all count 1.
+  std::vector<double> class_weights = {};
+  double huber_delta = 1;
+};
+
+struct LossSums {
+  at::Tensor loss;           // scalar: sum over samples, differentiable
+  double weight = 0;         // what the sum is divided by: samples, or the sum of their weights
+  std::int64_t correct = 0;  // argmax equals the target; 0 for regression
+};
+
+// The mean, loss / weight, is that of torch's function of that name (with `huber` and `mean_...`
+// over k columns: k times it). Throws InvalidInput for shapes that do not fit.
+LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
+                   bool count_correct, const LossForm& form = {});
+
+}  // namespace shoal
