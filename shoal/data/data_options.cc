@@ -14,6 +14,7 @@ const std::vector<std::pair<std::string, DataName>> kNames = {
     {"cifar-10", DataName::cifar10},
     {"cifar-100", DataName::cifar100},
     {"csv", DataName::csv},
+    {"npy", DataName::npy},
     {"random", DataName::random}};
 
 using Faults = std::vector<std::string>;
@@ -26,11 +27,11 @@ void check_files(const DataOptions& o, Faults& faults) {
   const bool needs_path = o.name != DataName::fashion_mnist && o.name != DataName::random;
   if (needs_path && o.path.empty()) {
     faults.push_back(fmt::format("data.path is empty: give the {} of data.name = \"{}\"",
-                                 o.name == DataName::csv ? "file" : "folder", name_of(o.name)));
+                                 takes_test_path(o.name) ? "file" : "folder", name_of(o.name)));
   }
-  if (!o.test_path.empty() && o.name != DataName::csv) {
-    faults.push_back(
-        fmt::format("data.test_path is '{}': only data.name = \"csv\" takes one", o.test_path));
+  if (!o.test_path.empty() && !takes_test_path(o.name)) {
+    faults.push_back(fmt::format(
+        "data.test_path is '{}': only data.name = \"csv\" and \"npy\" take one", o.test_path));
   }
   if (o.csv.separator.size() != 1 ||
       std::string("\"\r\n").find(o.csv.separator[0]) != std::string::npos) {
@@ -44,6 +45,26 @@ void check_files(const DataOptions& o, Faults& faults) {
       o.csv.label != "coarse") {
     faults.push_back(
         fmt::format("data.label is '{}': cifar-100 has \"fine\" and \"coarse\"", o.csv.label));
+  }
+}
+
+void check_labels(const DataOptions& o, Faults& faults) {
+  if (o.name != DataName::npy) {
+    for (const auto& [key, path] : {std::pair("labels_path", o.labels_path),
+                                    std::pair("test_labels_path", o.test_labels_path)}) {
+      if (path.empty()) continue;
+      faults.push_back(
+          fmt::format("data.{} is '{}': only data.name = \"npy\" takes one", key, path));
+    }
+    return;
+  }
+  if (o.labels_path.empty()) {
+    faults.push_back("data.labels_path is empty: give the .npy file with the labels of data.path");
+  }
+  if (o.test_path.empty() != o.test_labels_path.empty()) {
+    faults.push_back(
+        fmt::format("data.{} is empty: data.test_path and data.test_labels_path go together",
+                    o.test_path.empty() ? "test_path" : "test_labels_path"));
   }
 }
 
@@ -116,16 +137,19 @@ std::string_view name_of(DataName name) {
   return "?";
 }
 
+bool takes_test_path(DataName name) { return name == DataName::csv || name == DataName::npy; }
+
 std::vector<std::string> DataOptions::problems() const {
   Faults faults;
   check_files(*this, faults);
+  check_labels(*this, faults);
   check_split(*this, faults);
   check_normalization(*this, faults);
   if (name == DataName::random) check_random(*this, faults);
-  if (csv.task == LearningTask::regression && name != DataName::csv && name != DataName::random) {
+  if (csv.task == LearningTask::regression && !takes_test_path(name) && name != DataName::random) {
     faults.push_back(
-        fmt::format("data.task is \"regression\": {} has classes; csv and random can "
-                    "have numbers",
+        fmt::format("data.task is \"regression\": {} has classes; csv, npy and random can have "
+                    "numbers",
                     name_of(name)));
   }
   if (classes < 0 || classes > (1 << 24)) {
@@ -151,13 +175,17 @@ OptionTable describe(DataOptions& o) {
                  "needs no file."),
           option("path", o.path,
                  "The folder of fashion-mnist, idx, cifar-10 or cifar-100 files, plain or .gz; the "
-                 "file of csv. Without it fashion-mnist is where Debian's package puts it."),
-          option("test_path", o.test_path, "csv: a second file, with the test samples."),
+                 "file of csv; the .npy file with the inputs. Without it fashion-mnist is where "
+                 "Debian's package puts it."),
+          option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
+          option("test_path", o.test_path, "csv, npy: a second file, with the test samples."),
+          option("test_labels_path", o.test_labels_path, "npy: the labels of `test_path`."),
           option("validation", o.validation,
                  "Training samples set aside for validation, by the seed: a fraction below 1, or a "
                  "number of samples. Never among the test samples."),
-          option("test", o.test,
-                 "csv without `test_path`: samples set aside for the test, in the same way."),
+          option(
+              "test", o.test,
+              "csv and npy without `test_path`: samples set aside for the test, in the same way."),
           choice("normalize", o.normalize,
                  {{"standard", Normalize::standard},
                   {"unit", Normalize::unit},
@@ -175,7 +203,7 @@ OptionTable describe(DataOptions& o) {
           choice("task", o.csv.task,
                  {{"classification", LearningTask::classification},
                   {"regression", LearningTask::regression}},
-                 "csv and random: whether the label is a class 0, 1, 2, ... or a number."),
+                 "csv, npy and random: whether the label is a class 0, 1, 2, ... or a number."),
           option("columns", o.csv.columns,
                  "csv: columns to learn from, by name or number; empty: all but the label."),
           choice("header", o.csv.header,
@@ -183,9 +211,10 @@ OptionTable describe(DataOptions& o) {
                  "csv: whether the first line names the columns; \"auto\": when it holds text."),
           option("separator", o.csv.separator, "csv: the character between two fields."),
           option("allow_non_finite", o.csv.allow_non_finite,
-                 "csv: lets NaN and infinity pass instead of refusing the file."),
+                 "csv and npy: let NaN and infinity pass instead of refusing the file."),
           option("classes", o.classes,
-                 "Number of classes of idx, csv and random; 0: the largest training label + 1, and "
+                 "Number of classes of idx, csv, npy and random; 0: the largest training label + "
+                 "1, and "
                  "10 for random."),
           option("shape", o.shape, "random: shape of a sample, channels first."),
           option("size", o.size, "random: training samples, validation included."),

@@ -58,7 +58,18 @@ struct Refusal {
 
 TEST(DataOptions, RefuseEachImpossibleValue) {
   const std::vector<Refusal> refusals = {
-      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\""},
+      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\" and \"npy\" take one"},
+      {[](auto& o) { o.labels_path = "x"; }, "data.labels_path is 'x': only data.name = \"npy\""},
+      {[](auto& o) {
+         o.name = DataName::npy;
+         o.path = "x";
+       },
+       "data.labels_path is empty"},
+      {[](auto& o) {
+         o.name = DataName::npy;
+         o.path = o.labels_path = o.test_labels_path = "x";
+       },
+       "data.test_path is empty: data.test_path and data.test_labels_path go together"},
       {[](auto& o) { o.csv.separator = ""; }, "data.separator is ''"},
       {[](auto& o) { o.csv.separator = "\""; }, "data.separator"},
       {[](auto& o) { o.csv.label = ""; }, "data.label is empty"},

@@ -11,6 +11,7 @@
 #include "shoal/data/array_dataset.h"
 #include "shoal/data/cifar.h"
 #include "shoal/data/idx.h"
+#include "shoal/data/npy.h"
 #include "shoal/data/random_dataset.h"
 #include "shoal/data/split.h"
 
@@ -34,6 +35,15 @@ std::filesystem::path idx_folder(const DataOptions& options) {
 constexpr const char* kTrainImages = "train-images";
 constexpr std::int64_t kFashionClasses = 10;
 
+// Test samples go through the model that the training samples gave its form.
+void require_form_of_training(const Files& files, std::string_view test_file) {
+  if (files.test->shape == files.train.shape && files.test->type == files.train.type) return;
+  throw InvalidInput(
+      fmt::format("{}: expected samples of {} {} as in the training files, found {} {}", test_file,
+                  name_of(files.train.type), fmt::join(files.train.shape, "x"),
+                  name_of(files.test->type), fmt::join(files.test->shape, "x")));
+}
+
 Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
   const std::filesystem::path folder = idx_folder(options);
   Files files;
@@ -42,13 +52,7 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::sto
   const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
   files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
                                 files.train.classes, stop);
-  if (files.test->shape != files.train.shape || files.test->type != files.train.type) {
-    throw InvalidInput(fmt::format(
-        "{}: expected samples of {} {} as in the training files, found "
-        "{} {}",
-        test_images.string(), name_of(files.train.type), fmt::join(files.train.shape, "x"),
-        name_of(files.test->type), fmt::join(files.test->shape, "x")));
-  }
+  require_form_of_training(files, test_images.string());
   return files;
 }
 
@@ -97,6 +101,19 @@ Files read_csv_files(const DataOptions& options, std::stop_token stop) {
   return files;
 }
 
+Files read_npy_files(const DataOptions& options, std::stop_token stop) {
+  NpyOptions npy{.task = options.csv.task,
+                 .classes = options.classes,
+                 .allow_non_finite = options.csv.allow_non_finite};
+  Files files;
+  files.train = read_npy_samples(options.path, options.labels_path, npy, stop);
+  if (options.test_path.empty()) return files;
+  npy.classes = files.train.classes;
+  files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, std::move(stop));
+  require_form_of_training(files, options.test_path);
+  return files;
+}
+
 Files read_files(const DataOptions& options, std::stop_token stop) {
   switch (options.name) {
     case DataName::fashion_mnist:
@@ -108,6 +125,8 @@ Files read_files(const DataOptions& options, std::stop_token stop) {
       return read_cifar_folder(options, std::move(stop));
     case DataName::csv:
       return read_csv_files(options, std::move(stop));
+    case DataName::npy:
+      return read_npy_files(options, std::move(stop));
     case DataName::random:
       break;
   }
@@ -235,6 +254,7 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
     case DataName::cifar10:
     case DataName::cifar100:
     case DataName::csv:
+    case DataName::npy:
       break;
   }
   return std::nullopt;
