@@ -138,9 +138,9 @@ void put_row_major(const NpyArray& array, std::span<const T> from, std::span<T> 
 
 void take_inputs(NpyArray array, const NpyOptions& options, Samples& samples) {
   samples.count = array.shape[0];
-  samples.shape.assign(array.shape.begin() + 1, array.shape.end());
-  if (samples.shape.empty()) samples.shape = {1};
-  if (samples.shape.size() == 2) samples.shape.insert(samples.shape.begin(), 1);
+  const std::size_t sizes = array.shape.size() - 1;
+  if (sizes == 0 || sizes == 2) samples.shape = {1};
+  for (std::size_t i = 1; i <= sizes; ++i) samples.shape.push_back(array.shape[i]);
   if (array.type == NpyType{.kind = 'u', .bytes = 1}) {
     samples.type = ElementType::uint8;
     if (!array.fortran_order || array.shape.size() == 1) {
