@@ -22,6 +22,7 @@ namespace shoal {
 struct StepBatch {
   at::Tensor inputs;   // [samples, ...]
   at::Tensor targets;  // [samples] class indices, or [samples, k]
+  MixedTargets mixed;  // of samples that are mixtures
   std::vector<std::int64_t> sample_ids;
 };
 

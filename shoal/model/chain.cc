@@ -23,17 +23,33 @@ void convert(Block& block, at::ScalarType type) {
   for (const at::Tensor& buffer : block.buffers()) set(buffer);
 }
 
-LossSums cross_entropy(at::Tensor output, const at::Tensor& targets, bool count_correct) {
+// Of each class that `labels` names. No label is ignored: the data has been checked to hold
+// 0 .. classes - 1 only.
+at::Tensor class_losses(const at::Tensor& output, const at::Tensor& labels,
+                        at::Reduction::Reduction sum) {
+  constexpr std::int64_t kIgnoreNone = std::numeric_limits<std::int64_t>::min();
+  return at::cross_entropy_loss(output, labels, {}, sum, kIgnoreNone);
+}
+
+LossSums cross_entropy(at::Tensor output, const at::Tensor& targets, bool count_correct,
+                       const MixedTargets& mixed) {
   if (output.dim() != 2 || targets.dim() != 1 || targets.size(0) != output.size(0)) {
     throw InvalidInput(
         fmt::format("cross_entropy takes [samples, classes] and [samples], not [{}] and [{}]",
                     fmt::join(output.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
   }
   LossSums sums;
-  const at::Tensor labels = targets.to(at::kLong);
-  // No label is ignored: the data has been checked to hold 0 .. classes - 1 only.
-  constexpr std::int64_t kIgnoreNone = std::numeric_limits<std::int64_t>::min();
-  sums.loss = at::cross_entropy_loss(output, labels, {}, at::Reduction::Sum, kIgnoreNone);
+  at::Tensor labels = targets.to(at::kLong);
+  if (mixed.defined()) {
+    const at::Tensor others = mixed.classes.to(at::kLong);
+    const at::Tensor shares = mixed.shares.to(output.scalar_type());
+    sums.loss = (shares * class_losses(output, labels, at::Reduction::None) +
+                 (1 - shares) * class_losses(output, others, at::Reduction::None))
+                    .sum();
+    labels = at::where(shares >= 0.5, labels, others);
+  } else {
+    sums.loss = class_losses(output, labels, at::Reduction::Sum);
+  }
   sums.weight = static_cast<double>(output.size(0));
   if (count_correct && output.size(0) > 0) {
     sums.correct = output.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
@@ -58,14 +74,20 @@ LossSums mean_squared(const at::Tensor& output, const at::Tensor& targets) {
 }  // namespace
 
 LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct) {
+                   bool count_correct, const MixedTargets& mixed) {
   // Sums over a batch need more than the 8 bits of bfloat16.
   const bool is_half = output.scalar_type() == at::kBFloat16 || output.scalar_type() == at::kHalf;
   const at::Tensor exact = is_half ? output.to(at::kFloat) : output;
   switch (kind) {
     case LossKind::cross_entropy:
-      return cross_entropy(exact, targets, count_correct);
+      return cross_entropy(exact, targets, count_correct, mixed);
     case LossKind::mean_squared:
+      if (mixed.defined()) {
+        throw InvalidInput(
+            "mean_squared takes no mixtures of classes: set [augment] mixup = 0, or another "
+            "[model] "
+            "loss");
+      }
       return mean_squared(exact, targets);
   }
   broken_invariant("unknown LossKind", std::source_location::current());

@@ -29,13 +29,25 @@ enum class LossKind : std::uint8_t {
                   // k
 };
 
+// Of samples that are mixtures of two: the other one's class, and the share of the sample's own.
+// Both undefined where nothing is mixed.
+struct MixedTargets {
+  at::Tensor classes;  // [samples] class indices
+  at::Tensor shares;   // [samples] numbers of 0 to 1
+
+  bool defined() const { return shares.defined(); }
+};
+
 struct LossSums {
   at::Tensor loss;           // scalar: sum over samples, differentiable
   double weight = 0;         // samples
-  std::int64_t correct = 0;  // argmax equals the target; 0 for regression
+  std::int64_t correct = 0;  // argmax equals the target, of mixtures that of the larger share; 0
+                             // for regression
 };
+// Of mixtures, cross_entropy sums share x loss of the own class + (1 - share) x loss of the other
+// (Zhang et al., mixup, ICLR 2018, section 3); targets of mean_squared have to be mixed already.
 LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct);
+                   bool count_correct, const MixedTargets& mixed = {});
 
 class Chain {
  public:

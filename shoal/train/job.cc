@@ -21,9 +21,10 @@ std::vector<OptionTable> Job::tables() {
                       "",
                       {option("seed", seed,
                               "Everything random depends on it: weights, order of "
-                              "samples, dropout.")}},
+                              "samples, augmentation, dropout.")}},
           describe(model),
           describe(data),
+          describe(augment),
           describe(train),
           describe(parallel),
           describe(data_parallel),
@@ -40,6 +41,7 @@ std::vector<std::string> Job::problems() const {
   if (seed < 0) faults.push_back(fmt::format("seed is {}: give 0 or more", seed));
   append(faults, model.problems());
   append(faults, data.problems());
+  append(faults, augment.problems());
   append(faults, train.problems());
   append(faults, data_parallel.problems());
   append(faults, pipeline.problems());
@@ -55,6 +57,9 @@ std::vector<std::string> Job::warnings() const {
   std::vector<std::string> all;
   for (const auto& name : train.optimizer.without_effect()) {
     all.push_back(fmt::format("[train] {} has no effect with this optimizer", name));
+  }
+  for (const auto& name : augment.without_effect()) {
+    all.push_back(fmt::format("[augment] {} has no effect with this crop", name));
   }
   return all;
 }

@@ -6,6 +6,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/data/augmented_dataset.h"
 #include "shoal/model/recorder.h"
 #include "shoal/program/compile.h"
 #include "shoal/program/verify.h"
@@ -125,6 +126,7 @@ void JobPreparation::compile_programs() {
 PreparedJob JobPreparation::finish() {
   if (!programs_) compile_programs();
   wait_for_data();
+  require_augmentable(*data_->train, job_.augment);
   const SampleForm form = form_of(*data_->train);
   if (form.shape != form_->shape || form.classes != form_->classes) {
     throw InvalidInput(
@@ -145,6 +147,7 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) 
 
 PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
+  require_augmentable(*data.train, job.augment);
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
   return {.job = job,
           .data = std::move(data),
