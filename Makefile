@@ -17,7 +17,7 @@ JOBS ?= $(shell cores=$$(nproc); rooms=$$(($$(awk '/MemAvailable/ {print $$2}' /
 CTEST = ctest --output-on-failure -j2 --no-tests=error
 
 .PHONY: help setup setup-tests demo build all test test-pytorch bench asan tsan format tidy mutants \
-        must-show clean
+        must-show fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,15 @@ tsan: setup-tests ## the tests of the modules without LibTorch under ThreadSanit
 	@$(call compile,tsan,all)
 	@cd build-tsan && $(CTEST)
 
+fuzz: setup-tests ## damaged files for every reader, a minute each, under AddressSanitizer
+	@echo "configuring build-fuzz (asan, without LibTorch)"
+	@cmake --preset asan -B build-fuzz -DSHOAL_TORCH_FREE=ON > build-fuzz.log 2>&1 || { cat build-fuzz.log; exit 1; }
+	@for source in tests/fuzz/*.cc; do \
+	  name=$$(basename $$source .cc); [[ $$name == driver ]] && continue; \
+	  cmake --build build-fuzz -j $(JOBS) --target fuzz_$$name > build-fuzz.log || { cat build-fuzz.log; exit 1; }; \
+	  echo "fuzz_$$name:"; build-fuzz/bin/fuzz_$$name --seconds 60 --seed $$RANDOM; \
+	done
+
 must-show: setup-tests ## what the product promises, one script a promise
 	@$(call configure,release)
 	@$(call compile,release,all)
@@ -74,7 +83,7 @@ setup-tests:
 	@tools/setup.sh --tests
 
 clean: ## remove what was built
-	rm -rf build build-debug build-asan build-tsan build-tidy
+	rm -rf build build-debug build-asan build-tsan build-tidy build-fuzz
 
 # A line of each says what goes on; the compiler's own lines come only when something is wrong.
 configure = echo "configuring build ($(1))"; \

@@ -3,6 +3,7 @@
 #   consumer/        a project of its own that finds the installed shoal
 #   <any>/*_test.cc  one program, linked with everything
 #   <any>/*_test.py  scripts; exit code 77 skips
+#   fuzz/*.cc        a program for each reader of files from outside, none of which needs LibTorch
 set(tests ${PROJECT_SOURCE_DIR}/tests)
 
 function(shoal_script_test name seconds)
@@ -17,6 +18,20 @@ shoal_script_test(check.examples 60 ${Python3_EXECUTABLE} ${tests}/checks/exampl
 shoal_script_test(check.format 120 ${tests}/checks/format.sh)
 shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
                   ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})
+
+# Each runs a fixed number of inputs here, and for a minute in `make fuzz`.
+file(GLOB fuzz_targets CONFIGURE_DEPENDS ${tests}/fuzz/*.cc)
+list(REMOVE_ITEM fuzz_targets ${tests}/fuzz/driver.cc)
+foreach(source IN LISTS fuzz_targets)
+  cmake_path(GET source STEM name)
+  add_executable(fuzz_${name} ${source} ${tests}/fuzz/driver.cc)
+  target_link_libraries(fuzz_${name} PRIVATE shoal_data JPEG::JPEG PNG::PNG)
+  shoal_use_header(fuzz_${name} shoal_header)
+  add_test(NAME fuzz.${name} COMMAND fuzz_${name} --iterations 5000)
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 300)
+endforeach()
+# The header of a checkpoint's files is read without LibTorch, in a module with it.
+target_sources(fuzz_safetensors PRIVATE ${PROJECT_SOURCE_DIR}/shoal/checkpoint/safetensors.cc)
 
 if(NOT SHOAL_TORCH_FREE)
   file(GLOB program_tests CONFIGURE_DEPENDS ${tests}/*/*_test.cc)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 torch_version=2.13.0
 python_pins=(safetensors==0.8.0 numpy==2.4.6)
 needed=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libtomlplusplus-dev
-        libcli11-dev libssl-dev zlib1g-dev libhwy-dev libgtest-dev libgmock-dev python3-dev
+        libcli11-dev libssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libhwy-dev libgtest-dev libgmock-dev python3-dev
         dataset-fashion-mnist)
 for_tests=(openmpi-bin libopenmpi-dev mpich libmpich-dev openssh-server iproute2 clang-format python3-sklearn)
 for_tidy=(clang-tidy-19)  # clang 14, Debian's default, has no std::source_location

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "shoal/core/check.h"
+#include "shoal/data/augmentation.h"
+#include "shoal/data/picture_renderer.h"
 
 namespace shoal {
 namespace {
@@ -22,11 +25,6 @@ std::size_t group_width(const Samples& samples, const Scaling& scaling) {
   check_equal(scaling.normalization.deviation.size(), groups, "a deviation for each mean");
   check(groups > 0 && elements % groups == 0, "groups of a sample are equally long");
   return elements / groups;
-}
-
-double scaled(double value, const Scaling& scaling, std::size_t group) {
-  return (value * scaling.unit - scaling.normalization.mean[group]) /
-         scaling.normalization.deviation[group];
 }
 
 // Labels or targets of samples.
@@ -51,8 +49,6 @@ class Answers {
   std::vector<float> targets_;
 };
 
-using ByteTable = std::array<float, 256>;  // the input that each byte becomes
-
 class ByteDataset : public Dataset {
  public:
   ByteDataset(std::string name, Samples samples, const Scaling& scaling)
@@ -60,13 +56,9 @@ class ByteDataset : public Dataset {
         answers_(samples),
         values_(std::move(samples.values)),
         elements_(static_cast<std::size_t>(samples.elements())),
-        width_(group_width(samples, scaling)) {
-    for (std::size_t group = 0; group < elements_ / width_; ++group) {
-      ByteTable& table = tables_.emplace_back();
-      for (int value = 0; value < 256; ++value) {
-        table[static_cast<std::size_t>(value)] = static_cast<float>(scaled(value, scaling, group));
-      }
-    }
+        width_(group_width(samples, scaling)),
+        tables_(byte_tables(scaling)) {
+    if (sample_shape().size() == 3) renderer_.emplace(sample_shape(), scaling);
   }
 
   void read(std::span<const std::int64_t> ids, Batch& out) const override {
@@ -80,6 +72,24 @@ class ByteDataset : public Dataset {
         from += width_;
         to += width_;
       }
+    }
+    answers_.read(ids, out);
+  }
+
+  bool has_pictures() const override { return renderer_.has_value(); }
+
+  void read_augmented(std::span<const std::int64_t> ids, const Augmentation& augmentation,
+                      Batch& out) const override {
+    prepare(ids, out);
+    const PictureSize size = renderer_->window();
+    const PictureCut plain{.box = {.height = size.height, .width = size.width}, .resized = size};
+    Resampler resampler;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const SampleAt at{.step = out.index, .row = ids[i]};
+      renderer_->render(
+          PictureView::planar(row(ids[i]), renderer_->channels(), size.height, size.width),
+          augmentation.cut(at, size, plain, size), augmentation.colors(at), resampler,
+          out.inputs.as<float>().subspan(i * elements_, elements_));
     }
     answers_.read(ids, out);
   }
@@ -108,6 +118,7 @@ class ByteDataset : public Dataset {
   std::size_t elements_;
   std::size_t width_;  // elements that share a table
   std::vector<ByteTable> tables_;
+  std::optional<PictureRenderer> renderer_;  // of pictures
 };
 
 class FloatDataset : public Dataset {
@@ -121,7 +132,7 @@ class FloatDataset : public Dataset {
     const auto values = values_.as<float>();
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::size_t group = i % elements_ / width;
-      values[i] = static_cast<float>(scaled(static_cast<double>(values[i]), scaling, group));
+      values[i] = static_cast<float>(scaling.scaled(static_cast<double>(values[i]), group));
     }
   }
 

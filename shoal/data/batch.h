@@ -69,6 +69,11 @@ struct Batch {
   std::vector<std::int64_t> labels;  // classification: 0 .. classes-1
   std::vector<float> targets;        // regression
 
+  // Mixtures of two samples (mixup): the share of the sample itself, and of classes the label of
+  // the other one. Empty where nothing is mixed.
+  std::vector<float> shares;
+  std::vector<std::int64_t> other_labels;
+
   // The samples' rows in the data set as stored in its files. They stay the same under any split,
   // shuffle or number of workers: what stateless randomness is keyed by.
   std::vector<std::int64_t> sample_ids;

@@ -36,13 +36,26 @@ std::optional<double> number_in(std::string_view field) {
   return value;
 }
 
+// A quoted field may hold line breaks; a message is one line.
+std::string on_one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) >= ' ') {
+      line += c;
+    } else {
+      line += c == '\n' ? "\\n" : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return line;
+}
+
 std::string shown(std::string_view field) {
   constexpr std::size_t kMost = 40;
   if (field.empty()) return "nothing";
-  if (field.size() <= kMost) return fmt::format("'{}'", field);
+  if (field.size() <= kMost) return fmt::format("'{}'", on_one_line(field));
   std::size_t end = kMost;
   while (end > 0 && (static_cast<unsigned char>(field[end]) & 0xC0) == 0x80) --end;
-  return fmt::format("'{}...'", field.substr(0, end));
+  return fmt::format("'{}...'", on_one_line(field.substr(0, end)));
 }
 
 class Reader {
@@ -131,7 +144,7 @@ class Reader {
 
   std::string column_name(std::size_t i) const {
     if (i >= table_.names.size() || table_.names[i].empty()) return fmt::format("{}", i);
-    return fmt::format("{} ('{}')", i, table_.names[i]);
+    return fmt::format("{} ({})", i, shown(table_.names[i]));
   }
 
   CsvTable& table_;
@@ -155,8 +168,8 @@ std::size_t find_column(const CsvTable& table, const std::string& wanted, std::s
                   table.path, wanted, key, table.columns,
                   table.names.empty()
                       ? fmt::format(" without names: give a number from 0 to {}", table.columns - 1)
-                      : fmt::format(" named {}", fmt::join(table.names, ", ")),
-                  meant ? fmt::format(": did you mean '{}'?", *meant) : ""));
+                      : " named " + on_one_line(fmt::format("{}", fmt::join(table.names, ", "))),
+                  meant ? fmt::format(": did you mean {}?", shown(*meant)) : ""));
 }
 
 std::vector<std::size_t> feature_columns(const CsvTable& table, const CsvOptions& options,

@@ -189,5 +189,14 @@ TEST(SklearnDigits, AreTheKnownOnes) {
   for (const float value : digits.values.as<float>()) ASSERT_TRUE(value >= 0 && value <= 16);
 }
 
+TEST(Csv, SaysOnOneLineWhatHasLineBreaks) {
+  CsvOptions options;
+  EXPECT_THAT(refusal([&] { parse_csv("1,\"a\nb\tc\"\n1,\"d\ne\"\n", "t.csv", options); }),
+              HasSubstr("line 3: expected a number in column 1 ('a\\nb\\x09c'), found 'd\\ne'"));
+  const CsvTable table = parse_csv("\"a\nb\",c\n1,0\n", "t.csv", options);
+  options.label = "a";
+  EXPECT_THAT(refusal([&] { samples_of(table, options, 0); }), HasSubstr("named a\\nb, c"));
+}
+
 }  // namespace
 }  // namespace shoal

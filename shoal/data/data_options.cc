@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 namespace shoal {
@@ -14,6 +15,8 @@ const std::vector<std::pair<std::string, DataName>> kNames = {
     {"cifar-10", DataName::cifar10},
     {"cifar-100", DataName::cifar100},
     {"csv", DataName::csv},
+    {"npy", DataName::npy},
+    {"image-folder", DataName::image_folder},
     {"random", DataName::random}};
 
 using Faults = std::vector<std::string>;
@@ -26,11 +29,11 @@ void check_files(const DataOptions& o, Faults& faults) {
   const bool needs_path = o.name != DataName::fashion_mnist && o.name != DataName::random;
   if (needs_path && o.path.empty()) {
     faults.push_back(fmt::format("data.path is empty: give the {} of data.name = \"{}\"",
-                                 o.name == DataName::csv ? "file" : "folder", name_of(o.name)));
+                                 takes_test_path(o.name) ? "file" : "folder", name_of(o.name)));
   }
-  if (!o.test_path.empty() && o.name != DataName::csv) {
-    faults.push_back(
-        fmt::format("data.test_path is '{}': only data.name = \"csv\" takes one", o.test_path));
+  if (!o.test_path.empty() && !takes_test_path(o.name)) {
+    faults.push_back(fmt::format(
+        "data.test_path is '{}': only data.name = \"csv\" and \"npy\" take one", o.test_path));
   }
   if (o.csv.separator.size() != 1 ||
       std::string("\"\r\n").find(o.csv.separator[0]) != std::string::npos) {
@@ -44,6 +47,45 @@ void check_files(const DataOptions& o, Faults& faults) {
       o.csv.label != "coarse") {
     faults.push_back(
         fmt::format("data.label is '{}': cifar-100 has \"fine\" and \"coarse\"", o.csv.label));
+  }
+}
+
+void check_labels(const DataOptions& o, Faults& faults) {
+  if (o.name != DataName::npy) {
+    for (const auto& [key, path] : {std::pair("labels_path", o.labels_path),
+                                    std::pair("test_labels_path", o.test_labels_path)}) {
+      if (path.empty()) continue;
+      faults.push_back(
+          fmt::format("data.{} is '{}': only data.name = \"npy\" takes one", key, path));
+    }
+    return;
+  }
+  if (o.labels_path.empty()) {
+    faults.push_back("data.labels_path is empty: give the .npy file with the labels of data.path");
+  }
+  if (o.test_path.empty() != o.test_labels_path.empty()) {
+    faults.push_back(
+        fmt::format("data.{} is empty: data.test_path and data.test_labels_path go together",
+                    o.test_path.empty() ? "test_path" : "test_labels_path"));
+  }
+}
+
+void check_pictures(const DataOptions& o, Faults& faults) {
+  constexpr int kMost = 1 << 14;
+  for (const auto& [key, side] : {std::pair("resize", o.resize), std::pair("crop", o.crop)}) {
+    if (side == 0) continue;
+    if (o.name != DataName::image_folder) {
+      faults.push_back(
+          fmt::format("data.{} is {}: only data.name = \"image-folder\" takes one", key, side));
+    } else if (side < 0 || side > kMost) {
+      faults.push_back(fmt::format("data.{} is {}: give 1 to {} pixels, or 0", key, side, kMost));
+    }
+  }
+  if (o.resize > 0 && o.crop > o.resize) {
+    faults.push_back(
+        fmt::format("data.crop is {}, more than data.resize leaves of the shorter "
+                    "side, {}: lower it",
+                    o.crop, o.resize));
   }
 }
 
@@ -116,16 +158,20 @@ std::string_view name_of(DataName name) {
   return "?";
 }
 
+bool takes_test_path(DataName name) { return name == DataName::csv || name == DataName::npy; }
+
 std::vector<std::string> DataOptions::problems() const {
   Faults faults;
   check_files(*this, faults);
+  check_labels(*this, faults);
+  check_pictures(*this, faults);
   check_split(*this, faults);
   check_normalization(*this, faults);
   if (name == DataName::random) check_random(*this, faults);
-  if (csv.task == LearningTask::regression && name != DataName::csv && name != DataName::random) {
+  if (csv.task == LearningTask::regression && !takes_test_path(name) && name != DataName::random) {
     faults.push_back(
-        fmt::format("data.task is \"regression\": {} has classes; csv and random can "
-                    "have numbers",
+        fmt::format("data.task is \"regression\": {} has classes; csv, npy and random can have "
+                    "numbers",
                     name_of(name)));
   }
   if (classes < 0 || classes > (1 << 24)) {
@@ -141,65 +187,97 @@ std::vector<std::string> DataOptions::problems() const {
   return faults;
 }
 
-OptionTable describe(DataOptions& o) {
+namespace {
+
+std::vector<Option> options_of_files(DataOptions& o) {
   return {
+      choice(
+          "name", o.name, kNames,
+          "The data set, or the format of the files at `path`. \"random\" is made up and needs no "
+          "file."),
+      option("path", o.path,
+             "The folder of fashion-mnist, idx, cifar-10, cifar-100 or image-folder; the file of "
+             "csv; the .npy file with the inputs. Without it fashion-mnist is where Debian's "
+             "package puts it. All but pictures may be packed (.gz)."),
+      option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
+      option("test_path", o.test_path, "csv, npy: a second file, with the test samples."),
+      option("test_labels_path", o.test_labels_path, "npy: the labels of `test_path`."),
+      option("validation", o.validation,
+             "Training samples set aside for validation, by the seed: a fraction below 1, or a "
+             "number of samples. Never among the test samples."),
+      option("test", o.test,
+             "csv and npy without `test_path`, image-folder without a folder \"test\": samples set "
+             "aside for the test, in the same way."),
+  };
+}
+
+std::vector<Option> options_of_samples(DataOptions& o) {
+  return {
+      choice(
+          "normalize", o.normalize,
+          {{"standard", Normalize::standard}, {"unit", Normalize::unit}, {"none", Normalize::none}},
+          "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
+          "column; \"unit\": bytes divided by 255; \"none\": values as stored. random is always "
+          "left as it is."),
+      option("mean", o.mean,
+             "In place of the measured mean (bytes count as value / 255): one number, or one per "
+             "channel or column. With `std`."),
+      option("std", o.deviation, "In place of the measured deviation: as many as `mean`."),
+      option("resize", o.resize,
+             "image-folder: the shorter side of every picture is resized to so many pixels; 0: "
+             "pictures stay as large as they are."),
+      option("crop", o.crop,
+             "image-folder: so many pixels of each side are taken from the middle, which makes "
+             "pictures of differing sizes samples of one; 0: the whole picture."),
+      option("label", o.csv.label,
+             "csv: the column to learn: \"last\", its name, or its number from 0; cifar-100: "
+             "\"fine\" or \"coarse\"."),
+      choice("task", o.csv.task,
+             {{"classification", LearningTask::classification},
+              {"regression", LearningTask::regression}},
+             "csv, npy and random: whether the label is a class 0, 1, 2, ... or a number."),
+      option("columns", o.csv.columns,
+             "csv: columns to learn from, by name or number; empty: all but the label."),
+      choice("header", o.csv.header,
+             {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
+             "csv: whether the first line names the columns; \"auto\": when it holds text."),
+      option("separator", o.csv.separator, "csv: the character between two fields."),
+      option("allow_non_finite", o.csv.allow_non_finite,
+             "csv and npy: let NaN and infinity pass instead of refusing the file."),
+      option(
+          "classes", o.classes,
+          "Number of classes of idx, csv, npy and random; 0: the largest training label + 1, and "
+          "10 for random."),
+      option("shape", o.shape, "random: shape of a sample, channels first."),
+      option("size", o.size, "random: training samples, validation included."),
+      option("test_size", o.test_size, "random: test samples."),
+  };
+}
+
+std::vector<Option> options_of_loading(DataOptions& o) {
+  return {
+      option("shuffle", o.shuffle, "Another order of the training samples in every epoch."),
+      option("drop_last", o.drop_last,
+             "Leaves out the last batch of an epoch when it is smaller than the others."),
+      option("threads", o.threads,
+             "Threads that read ahead, per worker; 0: batches are read when they are asked for."),
+      option("prefetch", o.prefetch,
+             "Batches that may be ready before they are asked for: more bridge slower moments of a "
+             "disk and take more memory."),
+  };
+}
+
+}  // namespace
+
+OptionTable describe(DataOptions& o) {
+  OptionTable table{
       "data",
       "What the model learns from, and how it is cut into training, validation and test samples.",
-      {
-          choice("name", o.name, kNames,
-                 "The data set, or the format of the files at `path`. \"random\" is made up and "
-                 "needs no file."),
-          option("path", o.path,
-                 "The folder of fashion-mnist, idx, cifar-10 or cifar-100 files, plain or .gz; the "
-                 "file of csv. Without it fashion-mnist is where Debian's package puts it."),
-          option("test_path", o.test_path, "csv: a second file, with the test samples."),
-          option("validation", o.validation,
-                 "Training samples set aside for validation, by the seed: a fraction below 1, or a "
-                 "number of samples. Never among the test samples."),
-          option("test", o.test,
-                 "csv without `test_path`: samples set aside for the test, in the same way."),
-          choice("normalize", o.normalize,
-                 {{"standard", Normalize::standard},
-                  {"unit", Normalize::unit},
-                  {"none", Normalize::none}},
-                 "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
-                 "column; \"unit\": bytes divided by 255; \"none\": values as stored. random is "
-                 "always left as it is."),
-          option("mean", o.mean,
-                 "In place of the measured mean (bytes count as value / 255): one number, or one "
-                 "per channel or column. With `std`."),
-          option("std", o.deviation, "In place of the measured deviation: as many as `mean`."),
-          option("label", o.csv.label,
-                 "csv: the column to learn: \"last\", its name, or its number from 0; cifar-100: "
-                 "\"fine\" or \"coarse\"."),
-          choice("task", o.csv.task,
-                 {{"classification", LearningTask::classification},
-                  {"regression", LearningTask::regression}},
-                 "csv and random: whether the label is a class 0, 1, 2, ... or a number."),
-          option("columns", o.csv.columns,
-                 "csv: columns to learn from, by name or number; empty: all but the label."),
-          choice("header", o.csv.header,
-                 {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
-                 "csv: whether the first line names the columns; \"auto\": when it holds text."),
-          option("separator", o.csv.separator, "csv: the character between two fields."),
-          option("allow_non_finite", o.csv.allow_non_finite,
-                 "csv: lets NaN and infinity pass instead of refusing the file."),
-          option("classes", o.classes,
-                 "Number of classes of idx, csv and random; 0: the largest training label + 1, and "
-                 "10 for random."),
-          option("shape", o.shape, "random: shape of a sample, channels first."),
-          option("size", o.size, "random: training samples, validation included."),
-          option("test_size", o.test_size, "random: test samples."),
-          option("shuffle", o.shuffle, "Another order of the training samples in every epoch."),
-          option("drop_last", o.drop_last,
-                 "Leaves out the last batch of an epoch when it is smaller than the others."),
-          option("threads", o.threads,
-                 "Threads that read ahead, per worker; 0: batches are read when they are asked "
-                 "for."),
-          option("prefetch", o.prefetch,
-                 "Batches that may be ready before they are asked for: more bridge slower moments "
-                 "of a disk and take more memory."),
-      }};
+      options_of_files(o)};
+  for (std::vector<Option> more : {options_of_samples(o), options_of_loading(o)}) {
+    std::move(more.begin(), more.end(), std::back_inserter(table.options));
+  }
+  return table;
 }
 
 }  // namespace shoal

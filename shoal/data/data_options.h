@@ -10,25 +10,41 @@
 
 namespace shoal {
 
-enum class DataName : std::uint8_t { fashion_mnist, idx, cifar10, cifar100, csv, random };
+enum class DataName : std::uint8_t {
+  fashion_mnist,
+  idx,
+  cifar10,
+  cifar100,
+  csv,
+  npy,
+  image_folder,
+  random
+};
 enum class Normalize : std::uint8_t { standard, unit, none };
 
 struct DataOptions {
   DataName name = DataName::fashion_mnist;
-  // Folder of fashion-mnist, idx, cifar-10 and cifar-100; file of csv. Empty for fashion-mnist:
-  // where Debian's package dataset-fashion-mnist puts it.
+  // Folder of fashion-mnist, idx, cifar-10, cifar-100 and image-folder; file of csv, of the inputs
+  // of npy. Empty for fashion-mnist: where Debian's package dataset-fashion-mnist puts it.
   std::string path;
-  std::string test_path;  // csv: a second file with the test samples
+  std::string test_path;         // csv, npy: a second file, with the test samples
+  std::string labels_path;       // npy: the labels of `path`
+  std::string test_labels_path;  // npy: the labels of `test_path`
 
   // Training samples set aside for validation, by a permutation that depends on the job's seed:
   // a fraction below 1, or a number from 1. The test samples are never among them.
   double validation = 0;
-  double test = 0.2;  // csv without test_path: set aside for the test in the same way, first
+  double test = 0.2;  // csv, npy, image-folder without test samples of their own: set aside for the
+                      // test in the same way, first
 
   Normalize normalize = Normalize::standard;
   // In place of the measured ones, with `standard`: one value, or one per channel or column.
   std::vector<double> mean;
   std::vector<double> deviation;
+
+  // image-folder: the shorter side after resizing, and the square cut from the middle; 0: neither.
+  int resize = 0;
+  int crop = 0;
 
   // csv; cifar-100 takes "fine" (as "last") or "coarse" as its label.
   CsvOptions csv;
@@ -54,5 +70,8 @@ struct DataOptions {
 OptionTable describe(DataOptions& options);  // [data]
 
 std::string_view name_of(DataName name);  // as in a job file
+
+// Whether all samples may lie in one table, which is cut by `test`.
+bool takes_test_path(DataName name);
 
 }  // namespace shoal

@@ -56,9 +56,45 @@ struct Refusal {
   std::string fault;
 };
 
+void expect_refused(const std::vector<Refusal>& refusals) {
+  for (const Refusal& one : refusals) {
+    DataOptions options;
+    one.change(options);
+    EXPECT_THAT(options.problems(), Contains(HasSubstr(one.fault)));
+  }
+}
+
+TEST(DataOptions, RefuseFilesThatDoNotGoWithTheName) {
+  expect_refused({
+      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\" and \"npy\" take one"},
+      {[](auto& o) { o.labels_path = "x"; }, "data.labels_path is 'x': only data.name = \"npy\""},
+      {[](auto& o) {
+         o.name = DataName::npy;
+         o.path = "x";
+       },
+       "data.labels_path is empty"},
+      {[](auto& o) {
+         o.name = DataName::npy;
+         o.path = o.labels_path = o.test_labels_path = "x";
+       },
+       "data.test_path is empty: data.test_path and data.test_labels_path go together"},
+      {[](auto& o) { o.crop = 8; }, "data.crop is 8: only data.name = \"image-folder\""},
+      {[](auto& o) {
+         o.name = DataName::image_folder;
+         o.resize = -1;
+       },
+       "data.resize is -1: give 1 to 16384 pixels"},
+      {[](auto& o) {
+         o.name = DataName::image_folder;
+         o.resize = 8;
+         o.crop = 9;
+       },
+       "data.crop is 9, more than data.resize leaves"},
+  });
+}
+
 TEST(DataOptions, RefuseEachImpossibleValue) {
-  const std::vector<Refusal> refusals = {
-      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\""},
+  expect_refused({
       {[](auto& o) { o.csv.separator = ""; }, "data.separator is ''"},
       {[](auto& o) { o.csv.separator = "\""; }, "data.separator"},
       {[](auto& o) { o.csv.label = ""; }, "data.label is empty"},
@@ -107,12 +143,7 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
          o.test_size = -1;
        },
        "data.test_size is -1"},
-  };
-  for (const Refusal& one : refusals) {
-    DataOptions options;
-    one.change(options);
-    EXPECT_THAT(options.problems(), Contains(HasSubstr(one.fault)));
-  }
+  });
 }
 
 }  // namespace

@@ -28,7 +28,13 @@ void Dataset::prepare(std::span<const std::int64_t> rows, Batch& out) const {
                     size_of(input_type()));
   out.labels.resize(classes() > 0 ? samples : 0);
   out.targets.resize(classes() > 0 ? 0 : samples);
+  out.shares.clear();
+  out.other_labels.clear();
   out.sample_ids.assign(rows.begin(), rows.end());
+}
+
+void Dataset::read_augmented(std::span<const std::int64_t>, const Augmentation&, Batch&) const {
+  check(false, fmt::format("{} has no pictures", name()));
 }
 
 Subset::Subset(std::string name, std::shared_ptr<const Dataset> whole,
@@ -41,14 +47,23 @@ Subset::Subset(std::string name, std::shared_ptr<const Dataset> whole,
   }
 }
 
-void Subset::read(std::span<const std::int64_t> ids, Batch& out) const {
+std::vector<std::int64_t> Subset::rows_of(std::span<const std::int64_t> ids) const {
   std::vector<std::int64_t> rows;
   rows.reserve(ids.size());
   for (const std::int64_t id : ids) {
     check(id >= 0 && id < size(), "a sample id is in 0 .. size-1");
     rows.push_back(rows_[static_cast<std::size_t>(id)]);
   }
-  whole_->read(rows, out);
+  return rows;
+}
+
+void Subset::read(std::span<const std::int64_t> ids, Batch& out) const {
+  whole_->read(rows_of(ids), out);
+}
+
+void Subset::read_augmented(std::span<const std::int64_t> ids, const Augmentation& augmentation,
+                            Batch& out) const {
+  whole_->read_augmented(rows_of(ids), augmentation, out);
 }
 
 }  // namespace shoal

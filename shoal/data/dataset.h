@@ -12,6 +12,8 @@
 
 namespace shoal {
 
+class Augmentation;
+
 // What is known of every sample before one is read.
 struct DatasetFacts {
   std::string name;                           // as in messages: "fashion-mnist, training part"
@@ -47,6 +49,13 @@ class Dataset {
   // out's memory is used again where it is large enough.
   virtual void read(std::span<const std::int64_t> ids, Batch& out) const = 0;
 
+  // Whether samples are pictures of {channels, height, width} kept as bytes, which can be altered.
+  virtual bool has_pictures() const { return false; }
+  // read() with each picture cut and coloured as `augmentation` draws it for step out.index. Only
+  // where has_pictures() (checked).
+  virtual void read_augmented(std::span<const std::int64_t> ids, const Augmentation& augmentation,
+                              Batch& out) const;
+
  protected:
   // Sizes everything in `out` for samples of this data set, and puts `rows` into sample_ids.
   void prepare(std::span<const std::int64_t> rows, Batch& out) const;
@@ -61,9 +70,14 @@ class Subset : public Dataset {
  public:
   Subset(std::string name, std::shared_ptr<const Dataset> whole, std::vector<std::int64_t> rows);
   void read(std::span<const std::int64_t> ids, Batch& out) const override;
+  bool has_pictures() const override { return whole_->has_pictures(); }
+  void read_augmented(std::span<const std::int64_t> ids, const Augmentation& augmentation,
+                      Batch& out) const override;
   const std::vector<std::int64_t>& rows() const { return rows_; }
 
  private:
+  std::vector<std::int64_t> rows_of(std::span<const std::int64_t> ids) const;
+
   std::shared_ptr<const Dataset> whole_;
   std::vector<std::int64_t> rows_;
 };

@@ -14,13 +14,6 @@ struct Sums {
   double squares = 0;
 };
 
-void add_to(Normalization& result, double mean, double variance) {
-  result.mean.push_back(mean);
-  // Rounding leaves a little of nothing in a constant group.
-  const double least = 1e-12 * std::max(1.0, mean * mean);
-  result.deviation.push_back(variance > least ? std::sqrt(variance) : 1.0);
-}
-
 // Whole numbers: 65,536 squares of a byte fit 32 bits, sums of them 64.
 Normalization measure_bytes(const Samples& samples, std::span<const std::int64_t> rows) {
   const std::int64_t groups = normalization_groups(samples);
@@ -51,7 +44,7 @@ Normalization measure_bytes(const Samples& samples, std::span<const std::int64_t
   for (std::size_t g = 0; g < sums.size(); ++g) {
     const double mean = static_cast<double>(sums[g]) / count;
     const double variance = static_cast<double>(squares[g]) / count - mean * mean;
-    add_to(result, mean / 255, variance / (255.0 * 255.0));
+    add_group(result, mean / 255, variance / (255.0 * 255.0));
   }
   return result;
 }
@@ -79,11 +72,18 @@ Normalization measure_floats(const Samples& samples, std::span<const std::int64_
     squares[group] += (value - mean[group]) * (value - mean[group]);
   });
   Normalization result{.mean = {}, .deviation = {}};
-  for (std::size_t g = 0; g < groups; ++g) add_to(result, mean[g], squares[g] / count);
+  for (std::size_t g = 0; g < groups; ++g) add_group(result, mean[g], squares[g] / count);
   return result;
 }
 
 }  // namespace
+
+void add_group(Normalization& normalization, double mean, double variance) {
+  normalization.mean.push_back(mean);
+  // Rounding leaves a little of nothing in a constant group.
+  const double least = 1e-12 * std::max(1.0, mean * mean);
+  normalization.deviation.push_back(variance > least ? std::sqrt(variance) : 1.0);
+}
 
 std::int64_t normalization_groups(const Samples& samples) {
   if (samples.shape.size() == 3) return samples.shape[0];

@@ -16,12 +16,15 @@ struct Normalization {
   std::vector<double> deviation = {1.0};  // > 0; as many as means
 };
 
+// Appends a group; one that is constant gets the deviation 1, so that its values become 0.
+void add_group(Normalization& normalization, double mean, double variance);
+
 // Groups of elements of a sample that share a mean: the channels of pictures (3 dimensions), the
 // columns of a table of numbers, one for anything else.
 std::int64_t normalization_groups(const Samples& samples);
 
-// Over the samples `rows` (population form: divided by n). A group that is constant has the
-// deviation 1, so that its values become 0. Bytes count as value / 255. O(rows x elements).
+// Over the samples `rows` (population form: divided by n). Bytes count as value / 255. O(rows x
+// elements).
 Normalization measure(const Samples& samples, std::span<const std::int64_t> rows);
 
 }  // namespace shoal

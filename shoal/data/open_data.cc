@@ -11,6 +11,9 @@
 #include "shoal/data/array_dataset.h"
 #include "shoal/data/cifar.h"
 #include "shoal/data/idx.h"
+#include "shoal/data/image_folder.h"
+#include "shoal/data/npy.h"
+#include "shoal/data/picture_decoder.h"
 #include "shoal/data/random_dataset.h"
 #include "shoal/data/split.h"
 
@@ -34,6 +37,15 @@ std::filesystem::path idx_folder(const DataOptions& options) {
 constexpr const char* kTrainImages = "train-images";
 constexpr std::int64_t kFashionClasses = 10;
 
+// Test samples go through the model that the training samples gave its form.
+void require_form_of_training(const Files& files, std::string_view test_file) {
+  if (files.test->shape == files.train.shape && files.test->type == files.train.type) return;
+  throw InvalidInput(
+      fmt::format("{}: expected samples of {} {} as in the training files, found {} {}", test_file,
+                  name_of(files.train.type), fmt::join(files.train.shape, "x"),
+                  name_of(files.test->type), fmt::join(files.test->shape, "x")));
+}
+
 Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
   const std::filesystem::path folder = idx_folder(options);
   Files files;
@@ -42,13 +54,7 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::sto
   const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
   files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
                                 files.train.classes, stop);
-  if (files.test->shape != files.train.shape || files.test->type != files.train.type) {
-    throw InvalidInput(fmt::format(
-        "{}: expected samples of {} {} as in the training files, found "
-        "{} {}",
-        test_images.string(), name_of(files.train.type), fmt::join(files.train.shape, "x"),
-        name_of(files.test->type), fmt::join(files.test->shape, "x")));
-  }
+  require_form_of_training(files, test_images.string());
   return files;
 }
 
@@ -97,6 +103,19 @@ Files read_csv_files(const DataOptions& options, std::stop_token stop) {
   return files;
 }
 
+Files read_npy_files(const DataOptions& options, std::stop_token stop) {
+  NpyOptions npy{.task = options.csv.task,
+                 .classes = options.classes,
+                 .allow_non_finite = options.csv.allow_non_finite};
+  Files files;
+  files.train = read_npy_samples(options.path, options.labels_path, npy, stop);
+  if (options.test_path.empty()) return files;
+  npy.classes = files.train.classes;
+  files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, std::move(stop));
+  require_form_of_training(files, options.test_path);
+  return files;
+}
+
 Files read_files(const DataOptions& options, std::stop_token stop) {
   switch (options.name) {
     case DataName::fashion_mnist:
@@ -108,16 +127,20 @@ Files read_files(const DataOptions& options, std::stop_token stop) {
       return read_cifar_folder(options, std::move(stop));
     case DataName::csv:
       return read_csv_files(options, std::move(stop));
+    case DataName::npy:
+      return read_npy_files(options, std::move(stop));
+    case DataName::image_folder:
     case DataName::random:
       break;
   }
-  check(false, "random data has no files");
+  check(false, "only files that are read whole come here");
   return {};
 }
 
-Scaling scaling_of(const DataOptions& options, const Samples& train,
-                   std::span<const std::int64_t> rows) {
-  const double unit = train.type == ElementType::uint8 ? 1.0 / 255 : 1.0;
+// `measured` gives mean and deviation of the training samples where they are asked for.
+template <typename Measure>
+Scaling scaling_of(const DataOptions& options, double unit, std::size_t groups,
+                   const Measure& measured) {
   switch (options.normalize) {
     case Normalize::none:
       return {};
@@ -126,16 +149,16 @@ Scaling scaling_of(const DataOptions& options, const Samples& train,
     case Normalize::standard:
       break;
   }
-  if (options.mean.empty()) return {.unit = unit, .normalization = measure(train, rows)};
-  const auto groups = static_cast<std::size_t>(normalization_groups(train));
+  if (options.mean.empty()) return {.unit = unit, .normalization = measured()};
   if (options.mean.size() != 1 && options.mean.size() != groups) {
     throw InvalidInput(
-        fmt::format("data.mean has {} values: {} takes 1, or {} (one per channel or "
-                    "column)",
+        fmt::format("data.mean has {} values: {} takes 1, or {} (one per channel or column)",
                     options.mean.size(), name_of(options.name), groups));
   }
   return {.unit = unit, .normalization = {.mean = options.mean, .deviation = options.deviation}};
 }
+
+constexpr double kByteUnit = 1.0 / 255;
 
 std::shared_ptr<const Dataset> part_of_whole(const DataOptions& options, std::string_view part,
                                              const std::shared_ptr<const Dataset>& whole,
@@ -170,23 +193,64 @@ DataSplits open_random(const DataOptions& options, std::uint64_t seed) {
   return splits;
 }
 
+// `test` null: the test part is cut from the whole, too.
+DataSplits cut_into_parts(const DataOptions& options, const std::shared_ptr<const Dataset>& whole,
+                          std::shared_ptr<const Dataset> test, Split split) {
+  DataSplits splits;
+  splits.validation = part_of_whole(options, "validation", whole, std::move(split.validation));
+  splits.test =
+      test ? std::move(test) : part_of_whole(options, "test", whole, std::move(split.test));
+  const bool whole_trains = static_cast<std::int64_t>(split.train.size()) == whole->size();
+  splits.train =
+      whole_trains ? whole : part_of_whole(options, "training", whole, std::move(split.train));
+  return splits;
+}
+
 DataSplits open_files(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
   Files files = read_files(options, std::move(stop));
   const bool uncut = !files.test.has_value();
   Split split = split_rows(files.train.count, uncut ? options.test : 0, options.validation, seed,
                            name_of(options.name).data());
-  const Scaling scaling = scaling_of(options, files.train, split.train);
+  const double unit = files.train.type == ElementType::uint8 ? kByteUnit : 1.0;
+  const auto groups = static_cast<std::size_t>(normalization_groups(files.train));
+  const Scaling scaling =
+      scaling_of(options, unit, groups, [&] { return measure(files.train, split.train); });
   std::shared_ptr<const Dataset> whole =
       make_dataset(part_name(options, "training"), std::move(files.train), scaling);
-  DataSplits splits;
+  std::shared_ptr<const Dataset> test;
+  if (!uncut) test = make_dataset(part_name(options, "test"), std::move(*files.test), scaling);
+  DataSplits splits = cut_into_parts(options, whole, test, std::move(split));
   splits.scaling = scaling;
-  splits.validation = part_of_whole(options, "validation", whole, std::move(split.validation));
-  splits.test = uncut ? part_of_whole(options, "test", whole, std::move(split.test))
-                      : make_dataset(part_name(options, "test"), std::move(*files.test), scaling);
-  const bool whole_trains = static_cast<std::int64_t>(split.train.size()) == whole->size();
-  splits.train =
-      whole_trains ? whole : part_of_whole(options, "training", whole, std::move(split.train));
   return splits;
+}
+
+DataSplits open_image_folder(const DataOptions& options, std::uint64_t seed,
+                             const std::stop_token& stop) {
+  const ImageFolder folder = list_image_folder(options.path, stop);
+  Split split = split_rows(folder.train->size(), folder.test ? 0 : options.test, options.validation,
+                           seed, name_of(options.name).data());
+  const PictureFit fit{.resize = options.resize, .crop = options.crop};
+  const PictureSize window = options.crop > 0
+                                 ? PictureSize{.height = options.crop, .width = options.crop}
+                                 : fit.window(PictureDecoder().size(folder.train->path(0)));
+  const Scaling scaling = scaling_of(options, kByteUnit, 3, [&] {
+    return measure(*folder.train, fit, window, split.train, stop);
+  });
+  const auto open = [&](std::string_view part, const std::shared_ptr<const PictureFiles>& files) {
+    return std::make_shared<ImageFolderDataset>(part_name(options, part), files, fit, window,
+                                                scaling);
+  };
+  DataSplits splits =
+      cut_into_parts(options, open("training", folder.train),
+                     folder.test ? open("test", folder.test) : nullptr, std::move(split));
+  splits.scaling = scaling;
+  return splits;
+}
+
+DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
+  if (options.name == DataName::random) return open_random(options, seed);
+  if (options.name == DataName::image_folder) return open_image_folder(options, seed, stop);
+  return open_files(options, seed, std::move(stop));
 }
 
 }  // namespace
@@ -204,8 +268,7 @@ DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataS
                      std::stop_token stop) {
   require_none(options.problems());
   const auto start = std::chrono::steady_clock::now();
-  DataSplits splits = options.name == DataName::random ? open_random(options, seed)
-                                                       : open_files(options, seed, std::move(stop));
+  DataSplits splits = open_any(options, seed, std::move(stop));
   if (sink) {
     sink({.name = "preprocess",
           .batch = -1,
@@ -236,6 +299,8 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
     case DataName::cifar10:
     case DataName::cifar100:
     case DataName::csv:
+    case DataName::npy:
+    case DataName::image_folder:
       break;
   }
   return std::nullopt;

@@ -90,6 +90,8 @@ std::shared_ptr<const Dataset> open_inputs(const DataOptions& options, const Dat
       break;
     case DataName::cifar10:
     case DataName::cifar100:
+    case DataName::npy:
+    case DataName::image_folder:
     case DataName::random:
       throw InvalidInput(fmt::format(
           "{}: data.name is \"{}\", of which no file of inputs is read: give csv, idx or "

@@ -85,6 +85,25 @@ inline std::string idx_header(int type, const std::vector<std::uint32_t>& sizes)
   return header;
 }
 
+inline std::string little_endian(std::uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i) & 0xFF);
+  return text;
+}
+
+// What numpy.save writes before the values: `dict` padded so that they begin at a multiple of 64.
+inline std::string npy_start(std::string dict, int version = 1) {
+  const std::size_t before = version == 1 ? 10 : 12;
+  dict += std::string((64 - (before + dict.size() + 1) % 64) % 64, ' ') + "\n";
+  return std::string("\x93NUMPY") + static_cast<char>(version) + '\0' +
+         little_endian(dict.size(), version == 1 ? 2 : 4) + dict;
+}
+inline std::string npy_header(const std::string& type, const std::string& shape,
+                              bool fortran_order = false) {
+  return npy_start("{'descr': '" + type + "', 'fortran_order': " +
+                   (fortran_order ? "True" : "False") + ", 'shape': " + shape + ", }");
+}
+
 // `count` bytes 0, 1, 2, ..., 255, 0, ...
 inline std::string counting(std::size_t count) {
   std::string bytes(count, '\0');

@@ -261,7 +261,7 @@ void OpRunner::loss(const Op& op) {
   const at::AutoGradMode graph(trains);
   const Activations leaves = leaves_of(values_.activation(output), trains);
   const LossSums sums = loss_sums(parts_.chain.loss(), leaves.only(), micro_batch.targets,
-                                  /*count_correct=*/true, parts_.loss);
+                                  /*count_correct=*/true, parts_.loss, micro_batch.mixed);
   values_.loss_sum += sums.loss.item<double>();
   values_.weight += sums.weight;
   values_.correct += static_cast<double>(sums.correct);

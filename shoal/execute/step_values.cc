@@ -33,6 +33,7 @@ void StepValues::free(const Value& value) {
       MicroBatch& micro_batch = micro_batches_.at(static_cast<std::size_t>(value.micro_batch));
       micro_batch.inputs = {};
       micro_batch.targets.reset();
+      micro_batch.mixed = {};
       return;
     }
     case ValueKind::gradient:  // Update resets them
@@ -63,6 +64,10 @@ void cut_into_micro_batches(StepBatch batch, StepValues& values) {
     micro_batch.inputs = Activations(batch.inputs.narrow(0, part.begin, count));
     if (batch.targets.defined()) {
       micro_batch.targets = batch.targets.narrow(0, part.begin, count);
+    }
+    if (batch.mixed.defined()) {
+      micro_batch.mixed = {.classes = batch.mixed.classes.narrow(0, part.begin, count),
+                           .shares = batch.mixed.shares.narrow(0, part.begin, count)};
     }
     micro_batch.sample_ids.assign(batch.sample_ids.begin() + part.begin,
                                   batch.sample_ids.begin() + part.end);

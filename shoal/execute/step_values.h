@@ -19,6 +19,7 @@ struct Saved {
 struct MicroBatch {
   Activations inputs;
   at::Tensor targets;
+  MixedTargets mixed;
   std::vector<std::int64_t> sample_ids;
   std::int64_t samples() const { return static_cast<std::int64_t>(sample_ids.size()); }
 };

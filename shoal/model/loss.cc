@@ -1,6 +1,6 @@
 #include "shoal/model/loss.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -12,28 +12,55 @@
 namespace shoal {
 namespace {
 
+// By class, or nothing when all count 1; of `labels` the sum.
+struct ClassWeights {
+  ClassWeights(const LossForm& form, const at::Tensor& output) {
+    if (form.class_weights.empty()) return;
+    check_equal(static_cast<std::int64_t>(form.class_weights.size()), output.size(1),
+                "one weight a class");
+    exact = at::tensor(form.class_weights, at::kDouble);
+    of_output = exact.to(output.scalar_type());
+  }
+  at::Tensor of_samples(const at::Tensor& labels) const {
+    return exact.defined() ? exact.index_select(0, labels)
+                           : at::ones(labels.sizes(), at::TensorOptions(at::kDouble));
+  }
+  at::Tensor exact;  // [classes] float64
+  std::optional<at::Tensor> of_output;
+};
+
 LossSums cross_entropy(const at::Tensor& output, const at::Tensor& targets, bool count_correct,
-                       const LossForm& form) {
+                       const LossForm& form, const MixedTargets& mixed) {
   if (output.dim() != 2 || targets.dim() != 1 || targets.size(0) != output.size(0)) {
     throw InvalidInput(
         fmt::format("cross_entropy takes [samples, classes] and [samples], not [{}] and [{}]",
                     fmt::join(output.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
   }
+  const ClassWeights weights(form, output);
+  const auto loss_of = [&](const at::Tensor& labels, at::Reduction::Reduction reduction) {
+    // No label is ignored: the data has been checked to hold 0 .. classes - 1 only.
+    constexpr std::int64_t kIgnoreNone = std::numeric_limits<std::int64_t>::min();
+    return at::cross_entropy_loss(output, labels, weights.of_output, reduction, kIgnoreNone,
+                                  form.label_smoothing);
+  };
   LossSums sums;
-  const at::Tensor labels = targets.to(at::kLong);
-  // No label is ignored: the data has been checked to hold 0 .. classes - 1 only.
-  constexpr std::int64_t kIgnoreNone = std::numeric_limits<std::int64_t>::min();
-  std::optional<at::Tensor> weights;
-  sums.weight = static_cast<double>(output.size(0));
-  if (!form.class_weights.empty()) {
-    check_equal(static_cast<std::int64_t>(form.class_weights.size()), output.size(1),
-                "one weight a class");
-    const at::Tensor exact = at::tensor(form.class_weights, at::kDouble);
-    sums.weight = exact.index_select(0, labels).sum().item<double>();
-    weights = exact.to(output.scalar_type());
+  at::Tensor labels = targets.to(at::kLong);
+  if (mixed.defined()) {
+    const at::Tensor others = mixed.classes.to(at::kLong);
+    const at::Tensor exact = mixed.shares.to(at::kDouble);
+    const at::Tensor shares = mixed.shares.to(output.scalar_type());
+    sums.loss = (shares * loss_of(labels, at::Reduction::None) +
+                 (1 - shares) * loss_of(others, at::Reduction::None))
+                    .sum();
+    sums.weight = (exact * weights.of_samples(labels) + (1 - exact) * weights.of_samples(others))
+                      .sum()
+                      .item<double>();
+    labels = at::where(shares >= 0.5, labels, others);
+  } else {
+    sums.loss = loss_of(labels, at::Reduction::Sum);
+    sums.weight = weights.exact.defined() ? weights.of_samples(labels).sum().item<double>()
+                                          : static_cast<double>(output.size(0));
   }
-  sums.loss = at::cross_entropy_loss(output, labels, weights, at::Reduction::Sum, kIgnoreNone,
-                                     form.label_smoothing);
   if (count_correct && output.size(0) > 0) {
     sums.correct = output.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
   }
@@ -78,16 +105,21 @@ LossSums of_numbers(LossKind kind, const at::Tensor& output, const at::Tensor& t
 }  // namespace
 
 LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct, const LossForm& form) {
+                   bool count_correct, const LossForm& form, const MixedTargets& mixed) {
   // Sums over a batch need more than the 8 bits of bfloat16.
   const bool is_half = output.scalar_type() == at::kBFloat16 || output.scalar_type() == at::kHalf;
   const at::Tensor exact = is_half ? output.to(at::kFloat) : output;
   switch (kind) {
     case LossKind::cross_entropy:
-      return cross_entropy(exact, targets, count_correct, form);
+      return cross_entropy(exact, targets, count_correct, form, mixed);
     case LossKind::mean_squared:
     case LossKind::mean_absolute:
     case LossKind::huber:
+      if (mixed.defined()) {
+        throw InvalidInput(fmt::format(
+            "{} takes no mixtures of classes: set [augment] mixup = 0, or another [model] loss",
+            name_of(kind)));
+      }
       return of_numbers(kind, exact, targets, form);
   }
   broken_invariant("unknown LossKind", std::source_location::current());

@@ -25,15 +25,27 @@ struct LossForm {
   double huber_delta = 1;
 };
 
+// Of samples that are mixtures of two: the other one's class, and the share of the sample's own.
+// Both undefined where nothing is mixed.
+struct MixedTargets {
+  at::Tensor classes = {};  // [samples] class indices
+  at::Tensor shares = {};   // [samples] numbers of 0 to 1
+  bool defined() const { return shares.defined(); }
+};
+
 struct LossSums {
   at::Tensor loss;           // scalar: sum over samples, differentiable
   double weight = 0;         // what the sum is divided by: samples, or the sum of their weights
-  std::int64_t correct = 0;  // argmax equals the target; 0 for regression
+  std::int64_t correct = 0;  // argmax equals the target, of mixtures that of the larger share; 0
+                             // for regression
 };
 
 // The mean, loss / weight, is that of torch's function of that name (with `huber` and `mean_...`
 // over k columns: k times it). Throws InvalidInput for shapes that do not fit.
+// Of mixtures cross_entropy takes share x that of the own class + (1 - share) x that of the other
+// (Zhang et al., mixup, ICLR 2018, section 3), weights of classes likewise; targets that are
+// numbers have to be mixed already.
 LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                   bool count_correct, const LossForm& form = {});
+                   bool count_correct, const LossForm& form = {}, const MixedTargets& mixed = {});
 
 }  // namespace shoal

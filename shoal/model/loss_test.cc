@@ -8,11 +8,13 @@
 #include <cmath>
 
 #include "shoal/core/error.h"
+#include "shoal/model/test_blocks.h"
 
 namespace shoal {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::refusal;
 
 std::string refused_shapes(LossKind kind, const at::Tensor& output, const at::Tensor& targets) {
   try {
@@ -49,6 +51,60 @@ TEST(LossSums, PartsAddUpAndMayBeEmpty) {
   EXPECT_EQ(part(0, 2).correct + part(2, 5).correct, all.correct);
   EXPECT_EQ(part(0, 0).loss.item<double>(), 0);
   EXPECT_EQ(part(0, 0).weight, 0);
+}
+
+TEST(LossSums, OfMixturesIsTheSumByShares) {
+  const at::Tensor logits =
+      torch::tensor({{2.0, 0.0, 0.5}, {0.0, 1.0, 3.0}, {0.3, 0.2, 0.1}}, at::kDouble)
+          .requires_grad_(true);
+  const at::Tensor own = torch::tensor({0, 0, 1});
+  const at::Tensor other = torch::tensor({1, 2, 1});
+  const auto plain = [&](const at::Tensor& labels, int row) {
+    return loss_sums(LossKind::cross_entropy, logits.slice(0, row, row + 1),
+                     labels.slice(0, row, row + 1), false)
+        .loss.item<double>();
+  };
+  const std::vector<double> shares{0.75, 0.25, 0.5};
+  const auto mixed = loss_sums(LossKind::cross_entropy, logits, own, true, {},
+                               {.classes = other, .shares = torch::tensor(shares, at::kDouble)});
+  double expected = 0;
+  for (int row = 0; row < 3; ++row) {
+    const double share = shares[static_cast<std::size_t>(row)];
+    expected += share * plain(own, row) + (1 - share) * plain(other, row);
+  }
+  EXPECT_NEAR(mixed.loss.item<double>(), expected, 1e-12);
+  EXPECT_EQ(mixed.weight, 3);
+  // The larger share of the first is class 0, of the second class 2; the third has class 1 only.
+  EXPECT_EQ(mixed.correct, 2);
+  mixed.loss.backward();
+  // The gradient is softmax - shares.
+  const at::Tensor wanted = at::zeros({3, 3}, at::kDouble);
+  const double targets[3][3] = {{0.75, 0.25, 0}, {0.25, 0, 0.75}, {0, 1, 0}};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) wanted[i][j] = targets[i][j];
+  }
+  EXPECT_TRUE(at::allclose(logits.grad(), at::softmax(logits.detach(), 1) - wanted));
+}
+
+TEST(LossSums, OfMixturesWeighsBothClasses) {
+  const at::Tensor logits = torch::tensor({{2.0, 0.0}}, at::kDouble);
+  const LossForm form{.label_smoothing = 0, .class_weights = {1.0, 3.0}, .huber_delta = 1};
+  const auto alone = [&](int label) {
+    return loss_sums(LossKind::cross_entropy, logits, torch::tensor({label}), false, form);
+  };
+  const auto mixed = loss_sums(LossKind::cross_entropy, logits, torch::tensor({0}), false, form,
+                               {.classes = torch::tensor({1}), .shares = torch::tensor({0.25})});
+  EXPECT_NEAR(mixed.weight, 0.25 * 1 + 0.75 * 3, 1e-12);
+  EXPECT_NEAR(mixed.loss.item<double>(),
+              0.25 * alone(0).loss.item<double>() + 0.75 * alone(1).loss.item<double>(), 1e-12);
+}
+
+TEST(LossSums, OfMixturesNeedsClasses) {
+  EXPECT_THAT(refusal([] {
+                loss_sums(LossKind::mean_squared, at::zeros({2, 1}), at::zeros({2}), false, {},
+                          {.classes = at::zeros({2}, at::kLong), .shares = at::ones({2})});
+              }),
+              HasSubstr("mixtures of classes: set [augment] mixup = 0"));
 }
 
 TEST(LossSums, MeanSquaredSumsOverColumnsAndTakesARowOfTargets) {

@@ -1,5 +1,6 @@
 #include "shoal/train/batch_feed.h"
 
+#include "shoal/data/augmented_dataset.h"
 #include "shoal/tensor/element_types.h"
 
 namespace shoal {
@@ -16,6 +17,12 @@ std::vector<std::int64_t> with_samples(std::int64_t samples,
   std::vector<std::int64_t> shape{samples};
   shape.insert(shape.end(), sample_shape.begin(), sample_shape.end());
   return shape;
+}
+
+std::unique_ptr<const Dataset> augmented(const PreparedJob& prepared) {
+  if (!prepared.job.augment.any()) return nullptr;
+  return std::make_unique<AugmentedDataset>(*prepared.data.train, prepared.job.augment,
+                                            static_cast<std::uint64_t>(prepared.job.seed));
 }
 
 }  // namespace
@@ -45,6 +52,10 @@ StepBatch as_tensors(std::shared_ptr<Batch> batch, at::ScalarType type) {
   tensors.sample_ids = batch->sample_ids;
   if (!batch->labels.empty()) {
     tensors.targets = at::tensor(batch->labels, at::kLong);
+    if (!batch->shares.empty()) {
+      tensors.mixed = {.classes = at::tensor(batch->other_labels, at::kLong),
+                       .shares = at::tensor(batch->shares, at::kFloat)};
+    }
   } else if (!batch->targets.empty()) {
     tensors.targets = at::tensor(batch->targets, at::kFloat).to(type);
   } else {
@@ -65,8 +76,9 @@ class BatchFeed::Impl {
        std::int64_t total_steps, std::shared_ptr<Trace> trace)
       : type_(parameter_type(prepared.job.train.precision)),
         sampler_(make_sampler(prepared)),
-        loader_(*prepared.data.train, training_plan(sampler_, part.parts, part.index),
-                {first_step, total_steps},
+        augmented_(augmented(prepared)),
+        loader_(augmented_ ? *augmented_ : *prepared.data.train,
+                training_plan(sampler_, part.parts, part.index), {first_step, total_steps},
                 {.threads = prepared.job.data.threads,
                  .prefetch = prepared.job.data.prefetch,
                  .sink = spans_into(std::move(trace))}) {}
@@ -79,6 +91,7 @@ class BatchFeed::Impl {
  private:
   at::ScalarType type_;
   Sampler sampler_;
+  std::unique_ptr<const Dataset> augmented_;  // null: samples are trained on as they are
   Loader loader_;
 };
 

@@ -23,9 +23,11 @@ std::vector<OptionTable> Job::tables() {
                       "",
                       {option("seed", seed,
                               "Everything random depends on it: weights, order of "
-                              "samples, dropout.")}},
+                              "samples, augmentation, dropout.")}},
           describe(model),
-          may_change(describe(data), {"path", "test_path", "threads", "prefetch"}),
+          may_change(describe(data), {"path", "test_path", "labels_path", "test_labels_path",
+                                      "threads", "prefetch"}),
+          describe(augment),
           may_change(describe(train), {"epochs",
                                        "steps",
                                        "evaluate",
@@ -70,6 +72,7 @@ std::vector<std::string> Job::problems() const {
   if (seed < 0) faults.push_back(fmt::format("seed is {}: give 0 or more", seed));
   append(faults, model.problems());
   append(faults, data.problems());
+  append(faults, augment.problems());
   append(faults, train.problems());
   append(faults, data_parallel.problems());
   append(faults, pipeline.problems());
@@ -98,6 +101,9 @@ std::vector<std::string> Job::warnings() const {
   for (const auto& name : train.rate.without_effect()) {
     all.push_back(fmt::format(
         "[train] {} has no effect with these lr_schedule, lr_scaling and warmup_steps", name));
+  }
+  for (const auto& name : augment.without_effect()) {
+    all.push_back(fmt::format("[augment] {} has no effect with this crop", name));
   }
   return all;
 }

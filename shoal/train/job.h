@@ -9,6 +9,7 @@
 #include "shoal/checkpoint/checkpoint.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/options.h"
+#include "shoal/data/augment_options.h"
 #include "shoal/data/data_options.h"
 #include "shoal/model/zoo.h"
 #include "shoal/program/plan.h"
@@ -21,6 +22,7 @@ struct Job {
   std::int64_t seed = 0;
   ModelOptions model;
   DataOptions data;
+  AugmentOptions augment;
   TrainOptions train;
   ParallelOptions parallel;
   DataParallelOptions data_parallel;

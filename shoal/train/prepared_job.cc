@@ -6,6 +6,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/data/augmented_dataset.h"
 #include "shoal/model/recorder.h"
 #include "shoal/program/compile.h"
 #include "shoal/program/verify.h"
@@ -156,6 +157,7 @@ void JobPreparation::compile_programs() {
 PreparedJob JobPreparation::finish() {
   if (!programs_) compile_programs();
   wait_for_data();
+  require_augmentable(*data_->train, job_.augment);
   const SampleForm form = form_of(*data_->train);
   if (form.shape != form_->shape || form.classes != form_->classes) {
     throw InvalidInput(
@@ -179,6 +181,7 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) 
 
 PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
+  require_augmentable(*data.train, job.augment);
   Job job = given;
   if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
