@@ -85,7 +85,7 @@ void FrameStanding::queue_farewell(FrameSender& out) const {
   FrameHeader header;
   header.kind = FrameKind::leaving;
   header.call = static_cast<std::uint64_t>(ending_);
-  header.number = static_cast<std::uint64_t>(blamed_ + 1);
+  header.number = static_cast<std::uint64_t>(blamed_) + 1;
   header.bytes = static_cast<std::uint32_t>(words_.size());
   Stretches payload;
   if (!words_.empty()) payload.push_back({const_cast<char*>(words_.data()), words_.size()});

@@ -124,8 +124,7 @@ void all_reduce_sparse(Group& group, const at::Tensor& tensor, Deadline deadline
   const at::Tensor sum =
       at::sparse_coo_tensor(at::cat(all_indices, 1), at::cat(all_values, 0), tensor.sizes())
           .coalesce();
-  at::Tensor user = tensor;  // not detached: that would have indices and values of its own
-  user.copy_(sum);
+  tensor.copy_(sum);  // not detached: that would have indices and values of its own
 }
 
 }  // namespace shoal

@@ -62,7 +62,7 @@ c10::intrusive_ptr<C10dWork> C10dWork::ended(What what, std::exception_ptr error
 }
 
 c10::intrusive_ptr<C10dWork> C10dWork::all(What what,
-                                           std::vector<c10::intrusive_ptr<C10dWork>> works) {
+                                           const std::vector<c10::intrusive_ptr<C10dWork>>& works) {
   if (works.empty()) return ended(std::move(what), nullptr);
   struct Rest {
     std::mutex mutex;  // guards everything below

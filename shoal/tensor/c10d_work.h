@@ -28,7 +28,7 @@ class C10dWork final : public c10d::Work {
   static c10::intrusive_ptr<C10dWork> ended(What what, std::exception_ptr error);
   // One that ends with the last of several, with the first error.
   static c10::intrusive_ptr<C10dWork> all(What what,
-                                          std::vector<c10::intrusive_ptr<C10dWork>> works);
+                                          const std::vector<c10::intrusive_ptr<C10dWork>>& works);
 
   bool isCompleted() override { return handle_.over(); }
   bool isSuccess() const override { return handle_.over() && !handle_.error(); }
