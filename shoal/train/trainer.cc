@@ -56,7 +56,7 @@ class Trainer::Impl {
     } else {
       checkpointing_.require_new_folder();
     }
-    if (next_step_ == 0 && !prepared.job.model.weights.empty()) {
+    if (resumed_from_.empty() && !prepared.job.model.weights.empty()) {
       load_weights(prepared.job.model.weights);
     }
     first_step_ = next_step_;
