@@ -19,6 +19,7 @@ if(TARGET shoal_cli)
     BYPRODUCTS ${generated}/shoal_commit.h COMMENT "" VERBATIM)
   add_dependencies(shoal_cli shoal_commit)
   target_include_directories(shoal_cli PRIVATE ${generated})
+  set_source_files_properties(shoal/cli/build_commit.cc PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endif()
 
 if(TARGET shoal_cli AND EXISTS ${PROJECT_SOURCE_DIR}/shoal/cli/main.cc)

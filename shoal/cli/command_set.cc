@@ -32,6 +32,14 @@ void add_folder(CLI::App& app, const std::string& name, std::string& folder,
   app.add_option(name, folder, what)->required()->type_name(kFolder)->option_text("REQUIRED");
 }
 
+void add_weights(CLI::App& app, std::string& path) {
+  app.add_option("CHECKPOINT", path,
+                 "A checkpoint's folder; or a .safetensors file, or a folder of .npy files")
+      ->required()
+      ->type_name(kFile)
+      ->option_text("REQUIRED");
+}
+
 std::string fault_of_workers(const std::string& text) {
   const bool number = text.find_first_not_of("0123456789") == std::string::npos;
   const bool positive = number && text.find_first_not_of('0') != std::string::npos;
@@ -133,7 +141,7 @@ void add_evaluate(CommandSet& set) {
   auto kept = std::make_shared<EvaluateArguments>();
   EvaluateArguments& arguments = *kept;
   CLI::App& evaluate = *set.app().add_subcommand("evaluate", "Evaluate a checkpoint");
-  add_folder(evaluate, "CHECKPOINT", arguments.checkpoint, "Folder of one checkpoint");
+  add_weights(evaluate, arguments.checkpoint);
   add_job_options(evaluate, arguments.job, arguments.settings);
   add_workers(evaluate, arguments.workers);
   add_set_option(evaluate, arguments.set);
@@ -145,7 +153,7 @@ void add_predict(CommandSet& set) {
   PredictArguments& arguments = *kept;
   CLI::App& predict =
       *set.app().add_subcommand("predict", "Write what a checkpoint's model says of samples");
-  add_folder(predict, "CHECKPOINT", arguments.of.checkpoint, "Folder of one checkpoint");
+  add_weights(predict, arguments.of.checkpoint);
   add_job_options(predict, arguments.of.job, arguments.of.settings);
   add_workers(predict, arguments.of.workers);
   CLI::Option* const on = add_set_option(predict, arguments.of.set);

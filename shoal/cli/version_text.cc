@@ -3,13 +3,13 @@
 #include <ATen/Version.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <shoal_commit.h>
 #include <torch/version.h>
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 
+#include "shoal/cli/build_commit.h"
 #include "shoal/comm/mpi_process.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
@@ -23,13 +23,6 @@ constexpr const char* kExtensions[] = {"sse4_2",      "avx",      "fma",        
                                        "avx512f",     "avx512bw", "avx512_vnni", "avx512_bf16",
                                        "avx512_fp16", "amx_tile", "amx_int8",    "amx_bf16",
                                        "asimd",       "asimdhp",  "bf16",        "sve"};
-
-constexpr const char* kCommit = SHOAL_COMMIT;
-
-std::string commit_line() {
-  if (*kCommit == '\0') return "unknown: not built in a git checkout";
-  return fmt::format("{}{}", kCommit, SHOAL_MODIFIED ? ", and changes" : "");
-}
 
 std::string machine() {
 #if defined(__x86_64__)
@@ -90,7 +83,7 @@ std::string version_text() {
       "compiler      GCC {}, {}\n"
       "processor     {}: {}\n"
       "engines       {}\n",
-      kVersion, commit_line(), TORCH_VERSION, at::get_cpu_capability(), __VERSION__,
+      kVersion, build_commit(), TORCH_VERSION, at::get_cpu_capability(), __VERSION__,
 #if defined(__OPTIMIZE__)
       "optimized",
 #else

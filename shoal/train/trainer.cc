@@ -100,7 +100,7 @@ class Trainer::Impl {
     } else {
       checkpointing_.require_new_folder();
     }
-    if (next_step_ == 0 && !prepared.job.model.weights.empty()) {
+    if (resumed_from_.empty() && !prepared.job.model.weights.empty()) {
       begin_with(prepared.job.model.weights);
     }
     first_step_ = next_step_;
