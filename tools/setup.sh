@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch_version=2.13.0
-python_pins=(safetensors==0.8.0 numpy==2.4.6)
+python_pins=(safetensors==0.8.0 numpy==2.4.6 pyarrow==26.0.1)
 needed=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libtomlplusplus-dev
         libcli11-dev libssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libhwy-dev libgtest-dev libgmock-dev python3-dev
         dataset-fashion-mnist)

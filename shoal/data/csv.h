@@ -20,6 +20,11 @@ enum class CsvHeader : std::uint8_t {
   no,
 };
 enum class LearningTask : std::uint8_t { classification, regression };
+// What becomes of text in columns that are learnt from, of tables whose columns have types.
+enum class TextColumns : std::uint8_t {
+  refuse,
+  categories,  // a column of text becomes one of 0 and 1 for each of its values
+};
 
 struct CsvOptions {
   // Column to learn: "last", a name of the header, or a number from 0 (a name goes first).

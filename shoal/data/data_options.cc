@@ -15,6 +15,8 @@ const std::vector<std::pair<std::string, DataName>> kNames = {
     {"cifar-10", DataName::cifar10},
     {"cifar-100", DataName::cifar100},
     {"csv", DataName::csv},
+    {"typed-csv", DataName::typed_csv},
+    {"parquet", DataName::parquet},
     {"npy", DataName::npy},
     {"image-folder", DataName::image_folder},
     {"random", DataName::random}};
@@ -33,7 +35,7 @@ void check_files(const DataOptions& o, Faults& faults) {
   }
   if (!o.test_path.empty() && !takes_test_path(o.name)) {
     faults.push_back(fmt::format(
-        "data.test_path is '{}': only data.name = \"csv\" and \"npy\" take one", o.test_path));
+        "data.test_path is '{}': only csv, typed-csv, parquet and npy take one", o.test_path));
   }
   if (o.csv.separator.size() != 1 ||
       std::string("\"\r\n").find(o.csv.separator[0]) != std::string::npos) {
@@ -119,10 +121,11 @@ void check_normalization(const DataOptions& o, Faults& faults) {
       faults.push_back(fmt::format("data.mean has {}: give finite numbers", value));
     }
   }
-  if (o.normalize == Normalize::unit && o.name == DataName::csv) {
+  if (o.normalize == Normalize::unit && has_columns(o.name)) {
     faults.push_back(
-        "data.normalize is \"unit\", which divides bytes by 255: a csv has none, give "
-        "\"standard\" or \"none\"");
+        fmt::format("data.normalize is \"unit\", which divides bytes by 255: a {} has none, give "
+                    "\"standard\" or \"none\"",
+                    name_of(o.name)));
   }
 }
 
@@ -158,7 +161,11 @@ std::string_view name_of(DataName name) {
   return "?";
 }
 
-bool takes_test_path(DataName name) { return name == DataName::csv || name == DataName::npy; }
+bool has_columns(DataName name) {
+  return name == DataName::csv || name == DataName::typed_csv || name == DataName::parquet;
+}
+
+bool takes_test_path(DataName name) { return has_columns(name) || name == DataName::npy; }
 
 std::vector<std::string> DataOptions::problems() const {
   Faults faults;
@@ -170,8 +177,8 @@ std::vector<std::string> DataOptions::problems() const {
   if (name == DataName::random) check_random(*this, faults);
   if (csv.task == LearningTask::regression && !takes_test_path(name) && name != DataName::random) {
     faults.push_back(
-        fmt::format("data.task is \"regression\": {} has classes; csv, npy and random can have "
-                    "numbers",
+        fmt::format("data.task is \"regression\": {} has classes; csv, typed-csv, parquet, npy and "
+                    "random can have numbers",
                     name_of(name)));
   }
   if (classes < 0 || classes > (1 << 24)) {
@@ -197,16 +204,19 @@ std::vector<Option> options_of_files(DataOptions& o) {
           "file."),
       option("path", o.path,
              "The folder of fashion-mnist, idx, cifar-10, cifar-100 or image-folder; the file of "
-             "csv; the .npy file with the inputs. Without it fashion-mnist is where Debian's "
-             "package puts it. All but pictures may be packed (.gz)."),
+             "csv, typed-csv and parquet; the .npy file with the inputs. Without it fashion-mnist "
+             "is where Debian's "
+             "package puts it. All but pictures, typed-csv and parquet may be packed (.gz)."),
       option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
-      option("test_path", o.test_path, "csv, npy: a second file, with the test samples."),
+      option("test_path", o.test_path,
+             "csv, typed-csv, parquet, npy: a second file, with the test samples."),
       option("test_labels_path", o.test_labels_path, "npy: the labels of `test_path`."),
       option("validation", o.validation,
              "Training samples set aside for validation, by the seed: a fraction below 1, or a "
              "number of samples. Never among the test samples."),
       option("test", o.test,
-             "csv and npy without `test_path`, image-folder without a folder \"test\": samples set "
+             "csv, typed-csv, parquet and npy without `test_path`, image-folder without a folder "
+             "\"test\": samples set "
              "aside for the test, in the same way."),
   };
 }
@@ -230,24 +240,35 @@ std::vector<Option> options_of_samples(DataOptions& o) {
              "image-folder: so many pixels of each side are taken from the middle, which makes "
              "pictures of differing sizes samples of one; 0: the whole picture."),
       option("label", o.csv.label,
-             "csv: the column to learn: \"last\", its name, or its number from 0; cifar-100: "
+             "csv, typed-csv, parquet: the column to learn: \"last\", its name, or its number from "
+             "0; cifar-100: "
              "\"fine\" or \"coarse\"."),
       choice("task", o.csv.task,
              {{"classification", LearningTask::classification},
               {"regression", LearningTask::regression}},
-             "csv, npy and random: whether the label is a class 0, 1, 2, ... or a number."),
+             "csv, typed-csv, parquet, npy and random: whether the label is a class 0, 1, 2, ... "
+             "or a number."),
       option("columns", o.csv.columns,
-             "csv: columns to learn from, by name or number; empty: all but the label."),
+             "csv, typed-csv, parquet: columns to learn from, by name or number; empty: all but "
+             "the label."),
       choice("header", o.csv.header,
              {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
-             "csv: whether the first line names the columns; \"auto\": when it holds text."),
-      option("separator", o.csv.separator, "csv: the character between two fields."),
+             "csv, typed-csv: whether the first line names the columns; \"auto\": of csv, when it "
+             "holds "
+             "text, of typed-csv, yes."),
+      option("separator", o.csv.separator, "csv, typed-csv: the character between two fields."),
+      choice(
+          "text", o.text,
+          {{"refuse", TextColumns::refuse}, {"categories", TextColumns::categories}},
+          "typed-csv, parquet: columns of text that are learnt from are refused, or each becomes "
+          "columns of 0 and 1, one for each of its values in the order of their bytes."),
       option("allow_non_finite", o.csv.allow_non_finite,
-             "csv and npy: let NaN and infinity pass instead of refusing the file."),
-      option(
-          "classes", o.classes,
-          "Number of classes of idx, csv, npy and random; 0: the largest training label + 1, and "
-          "10 for random."),
+             "csv, typed-csv, parquet and npy: let NaN and infinity pass instead of refusing the "
+             "file."),
+      option("classes", o.classes,
+             "Number of classes of idx, csv, typed-csv, parquet, npy and random; 0: the largest "
+             "training label + 1, and "
+             "10 for random."),
       option("shape", o.shape, "random: shape of a sample, channels first."),
       option("size", o.size, "random: training samples, validation included."),
       option("test_size", o.test_size, "random: test samples."),

@@ -16,6 +16,8 @@ enum class DataName : std::uint8_t {
   cifar10,
   cifar100,
   csv,
+  typed_csv,
+  parquet,
   npy,
   image_folder,
   random
@@ -24,18 +26,20 @@ enum class Normalize : std::uint8_t { standard, unit, none };
 
 struct DataOptions {
   DataName name = DataName::fashion_mnist;
-  // Folder of fashion-mnist, idx, cifar-10, cifar-100 and image-folder; file of csv, of the inputs
-  // of npy. Empty for fashion-mnist: where Debian's package dataset-fashion-mnist puts it.
+  // Folder of fashion-mnist, idx, cifar-10, cifar-100 and image-folder; file of csv, typed-csv and
+  // parquet, and of the inputs of npy. Empty for fashion-mnist: where Debian's package
+  // dataset-fashion-mnist puts it.
   std::string path;
-  std::string test_path;         // csv, npy: a second file, with the test samples
+  std::string test_path;         // tables and npy: a second file, with the test samples
   std::string labels_path;       // npy: the labels of `path`
   std::string test_labels_path;  // npy: the labels of `test_path`
 
   // Training samples set aside for validation, by a permutation that depends on the job's seed:
   // a fraction below 1, or a number from 1. The test samples are never among them.
   double validation = 0;
-  double test = 0.2;  // csv, npy, image-folder without test samples of their own: set aside for the
-                      // test in the same way, first
+  // Tables, npy and image-folder without test samples of their own: set aside for the test in the
+  // same way, first.
+  double test = 0.2;
 
   Normalize normalize = Normalize::standard;
   // In place of the measured ones, with `standard`: one value, or one per channel or column.
@@ -46,7 +50,9 @@ struct DataOptions {
   int resize = 0;
   int crop = 0;
 
-  // csv; cifar-100 takes "fine" (as "last") or "coarse" as its label.
+  TextColumns text = TextColumns::refuse;  // typed-csv, parquet
+
+  // csv, typed-csv, parquet; cifar-100 takes "fine" (as "last") or "coarse" as its label.
   CsvOptions csv;
   std::int64_t classes = 0;  // 0: the largest label + 1; random: 10
 
@@ -73,5 +79,7 @@ std::string_view name_of(DataName name);  // as in a job file
 
 // Whether all samples may lie in one table, which is cut by `test`.
 bool takes_test_path(DataName name);
+// Whether columns are chosen by name.
+bool has_columns(DataName name);
 
 }  // namespace shoal

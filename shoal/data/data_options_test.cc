@@ -66,7 +66,7 @@ void expect_refused(const std::vector<Refusal>& refusals) {
 
 TEST(DataOptions, RefuseFilesThatDoNotGoWithTheName) {
   expect_refused({
-      {[](auto& o) { o.test_path = "x"; }, "only data.name = \"csv\" and \"npy\" take one"},
+      {[](auto& o) { o.test_path = "x"; }, "only csv, typed-csv, parquet and npy take one"},
       {[](auto& o) { o.labels_path = "x"; }, "data.labels_path is 'x': only data.name = \"npy\""},
       {[](auto& o) {
          o.name = DataName::npy;
@@ -123,6 +123,13 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
          o.normalize = Normalize::unit;
        },
        "a csv has none"},
+      {[](auto& o) {
+         o.name = DataName::parquet;
+         o.path = "x";
+         o.normalize = Normalize::unit;
+       },
+       "a parquet has none"},
+      {[](auto& o) { o.name = DataName::typed_csv; }, "give the file of data.name = \"typed-csv\""},
       {[](auto& o) {
          o.name = DataName::random;
          o.shape = {};

@@ -9,6 +9,7 @@
 #include "shoal/core/cores.h"
 #include "shoal/core/error.h"
 #include "shoal/data/array_dataset.h"
+#include "shoal/data/arrow_module.h"
 #include "shoal/data/cifar.h"
 #include "shoal/data/idx.h"
 #include "shoal/data/image_folder.h"
@@ -16,6 +17,7 @@
 #include "shoal/data/picture_decoder.h"
 #include "shoal/data/random_dataset.h"
 #include "shoal/data/split.h"
+#include "shoal/data/table_rows.h"
 
 namespace shoal {
 namespace {
@@ -129,6 +131,8 @@ Files read_files(const DataOptions& options, std::stop_token stop) {
       return read_csv_files(options, std::move(stop));
     case DataName::npy:
       return read_npy_files(options, std::move(stop));
+    case DataName::typed_csv:
+    case DataName::parquet:
     case DataName::image_folder:
     case DataName::random:
       break;
@@ -247,9 +251,52 @@ DataSplits open_image_folder(const DataOptions& options, std::uint64_t seed,
   return splits;
 }
 
+TableRows::Open opens_table(const DataOptions& options, const std::string& path,
+                            const std::shared_ptr<ArrowCalls>& arrow) {
+  if (options.name == DataName::parquet) return [=] { return arrow->open_parquet(path); };
+  const bool has_names = options.csv.header != CsvHeader::no;
+  const char separator = options.csv.separator.at(0);
+  return [=] { return arrow->open_csv(path, separator, has_names); };
+}
+
+DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std::stop_token& stop) {
+  const std::shared_ptr<ArrowCalls> arrow = load_arrow();
+  const auto train = std::make_shared<const TableRows>(
+      options.path, opens_table(options, options.path, arrow),
+      TableOptions{.label = options.csv.label,
+                   .columns = options.csv.columns,
+                   .task = options.csv.task,
+                   .text = options.text,
+                   .classes = options.classes,
+                   .allow_non_finite = options.csv.allow_non_finite},
+      stop);
+  const bool uncut = options.test_path.empty();
+  Split split = split_rows(train->size(), uncut ? options.test : 0, options.validation, seed,
+                           name_of(options.name).data());
+  const auto width = static_cast<std::size_t>(train->form().width());
+  const Scaling scaling =
+      scaling_of(options, 1.0, width, [&] { return measure(*train, split.train, stop); });
+  std::shared_ptr<const Dataset> test;
+  if (!uncut) {
+    test = std::make_shared<TableDataset>(
+        part_name(options, "test"),
+        std::make_shared<const TableRows>(options.test_path,
+                                          opens_table(options, options.test_path, arrow),
+                                          train->form(), options.csv.allow_non_finite),
+        scaling.normalization);
+  }
+  return cut_into_parts(
+      options,
+      std::make_shared<TableDataset>(part_name(options, "training"), train, scaling.normalization),
+      std::move(test), std::move(split));
+}
+
 DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
   if (options.name == DataName::random) return open_random(options, seed);
   if (options.name == DataName::image_folder) return open_image_folder(options, seed, stop);
+  if (options.name == DataName::typed_csv || options.name == DataName::parquet) {
+    return open_table(options, seed, stop);
+  }
   return open_files(options, seed, std::move(stop));
 }
 
@@ -299,6 +346,8 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
     case DataName::cifar10:
     case DataName::cifar100:
     case DataName::csv:
+    case DataName::typed_csv:
+    case DataName::parquet:
     case DataName::npy:
     case DataName::image_folder:
       break;

@@ -1,0 +1,33 @@
+# The module that reads Parquet and typed CSV with Apache Arrow, as Python's package pyarrow brings it.
+# Where that is missing, everything else is built, and the command says what to install.
+if(SHOAL_SANITIZE)
+  return()
+endif()
+
+set(PYARROW_PREFIX "" CACHE PATH "The folder of the Python package pyarrow; empty: beside LibTorch")
+set(prefix ${PYARROW_PREFIX})
+if(NOT prefix AND TORCH_INSTALL_PREFIX)
+  set(prefix ${TORCH_INSTALL_PREFIX}/../pyarrow)
+endif()
+file(GLOB arrow ${prefix}/libarrow.so.[0-9]*)
+file(GLOB parquet ${prefix}/libparquet.so.[0-9]*)
+if(NOT arrow OR NOT parquet OR NOT EXISTS ${prefix}/include/arrow/api.h)
+  message(STATUS "Parquet and typed CSV are not built: there is no pyarrow in '${prefix}'")
+  return()
+endif()
+list(GET arrow 0 arrow)
+list(GET parquet 0 parquet)
+cmake_path(NORMAL_PATH prefix)
+
+add_library(shoal_arrow MODULE arrow/module.cc)
+target_compile_features(shoal_arrow PRIVATE cxx_std_20)
+target_include_directories(shoal_arrow PRIVATE ${PROJECT_SOURCE_DIR})
+target_include_directories(shoal_arrow SYSTEM PRIVATE ${prefix}/include)
+target_link_libraries(shoal_arrow PRIVATE ${parquet} ${arrow})
+target_link_options(shoal_arrow PRIVATE -Wl,--no-undefined)
+set_target_properties(shoal_arrow PROPERTIES PREFIX "" BUILD_RPATH ${prefix} INSTALL_RPATH ${prefix}
+                      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${SHOAL_MODULES})
+if(TARGET shoal_product)
+  add_dependencies(shoal_product shoal_arrow)
+endif()
+install(TARGETS shoal_arrow LIBRARY DESTINATION ${SHOAL_MODULES})

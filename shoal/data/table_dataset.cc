@@ -1,0 +1,72 @@
+#include "shoal/core/check.h"
+#include "shoal/core/error.h"
+#include "shoal/data/table_rows.h"
+
+namespace shoal {
+namespace {
+
+DatasetFacts facts_of(std::string name, const TableRows& rows) {
+  return {.name = std::move(name),
+          .size = rows.size(),
+          .sample_shape = {rows.form().width()},
+          .classes = rows.form().classes,
+          .class_names = rows.form().class_names};
+}
+
+}  // namespace
+
+TableDataset::TableDataset(std::string name, std::shared_ptr<const TableRows> rows,
+                           Normalization scaling)
+    : Dataset(facts_of(std::move(name), *rows)),
+      rows_(std::move(rows)),
+      scaling_(std::move(scaling)) {
+  const std::size_t groups = scaling_.mean.size();
+  check(groups == 1 || groups == static_cast<std::size_t>(rows_->form().width()),
+        "a mean for each column");
+}
+
+void TableDataset::read(std::span<const std::int64_t> ids, Batch& out) const {
+  prepare(ids, out);
+  float* to = out.inputs.as<float>().data();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::span<const float> features = rows_->features(ids[i]);
+    for (std::size_t j = 0; j < features.size(); ++j) {
+      const std::size_t group = scaling_.mean.size() == 1 ? 0 : j;
+      *to++ = static_cast<float>((static_cast<double>(features[j]) - scaling_.mean[group]) /
+                                 scaling_.deviation[group]);
+    }
+    if (classes() > 0) {
+      out.labels[i] = rows_->label(ids[i]);
+    } else {
+      out.targets[i] = rows_->target(ids[i]);
+    }
+  }
+}
+
+// Two passes, because columns such as years have a mean far larger than their deviation.
+Normalization measure(const TableRows& table, std::span<const std::int64_t> rows,
+                      const std::stop_token& stop) {
+  check(!rows.empty(), "means need at least one sample");
+  const auto width = static_cast<std::size_t>(table.form().width());
+  std::vector<double> mean(width);
+  std::vector<double> squares(width);
+  const double count = static_cast<double>(rows.size());
+  for (const std::int64_t row : rows) {
+    if (stop.stop_requested()) throw Cancelled("measuring the table was stopped");
+    const auto features = table.features(row);
+    for (std::size_t j = 0; j < width; ++j) mean[j] += static_cast<double>(features[j]);
+  }
+  for (double& value : mean) value /= count;
+  for (const std::int64_t row : rows) {
+    const auto features = table.features(row);
+    for (std::size_t j = 0; j < width; ++j) {
+      const double distance = static_cast<double>(features[j]) - mean[j];
+      squares[j] += distance * distance;
+    }
+  }
+  Normalization result{.mean = {}, .deviation = {}};
+  for (std::size_t j = 0; j < width; ++j) add_group(result, mean[j], squares[j] / count);
+  return result;
+}
+
+}  // namespace shoal

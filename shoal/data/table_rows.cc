@@ -1,0 +1,355 @@
+#include "shoal/data/table_rows.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <set>
+
+#include "shoal/core/check.h"
+#include "shoal/core/error.h"
+
+namespace shoal {
+namespace {
+
+constexpr std::int64_t kMostClasses = 1 << 24;  // more are another column's numbers
+constexpr std::size_t kMostCategories = 1'000;  // more are names of the rows
+
+// Words of Arrow, or text of a file, in a message of one line.
+std::string line_of(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  constexpr std::size_t kMost = 300;
+  if (text.size() > kMost) text.resize(kMost);
+  return text;
+}
+
+// Calls `call`; what it throws that is no Error of ours are Arrow's words about the file.
+template <typename Call>
+auto of_file(const std::string& path, const Call& call) {
+  try {
+    return call();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Corrupt(fmt::format("{}: Arrow cannot read it: {}", path, line_of(error.what())), path);
+  }
+}
+
+void require_no_stop(const std::string& path, const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Cancelled(fmt::format("reading {} was stopped", path));
+}
+
+}  // namespace
+
+std::int64_t TableForm::width() const {
+  std::int64_t width = 0;
+  for (const Feature& feature : features) width += feature.width();
+  return width;
+}
+
+TableRows::TableRows(std::string path, const Open& open, const TableOptions& options,
+                     const std::stop_token& stop)
+    : path_(std::move(path)), allow_non_finite_(options.allow_non_finite) {
+  this->open(open);
+  choose_columns(options);
+  find_values(options, stop);
+}
+
+TableRows::TableRows(std::string path, const Open& open, const TableForm& form,
+                     bool allow_non_finite)
+    : path_(std::move(path)), allow_non_finite_(allow_non_finite), form_(form) {
+  this->open(open);
+  find_columns();
+}
+
+void TableRows::open(const Open& open) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path_, error)) {
+    throw InvalidInput(fmt::format("cannot read {}: {}", path_,
+                                   error ? error.message() : "it is not a regular file"));
+  }
+  std::vector<std::int64_t> rows;
+  of_file(path_, [&] {
+    table_ = open();
+    columns_ = table_->columns();
+    rows = table_->group_rows();
+  });
+  first_rows_ = {0};
+  for (const std::int64_t count : rows) first_rows_.push_back(first_rows_.back() + count);
+  groups_.resize(rows.size());
+  if (size() == 0) {
+    throw Corrupt(fmt::format("{}: expected rows, found none: the table is empty", path_), path_);
+  }
+  if (size() > std::numeric_limits<std::uint32_t>::max()) {
+    throw InvalidInput(fmt::format("{}: expected at most 2^32 - 1 rows, found {}", path_, size()));
+  }
+}
+
+int TableRows::column_of(const std::string& wanted, std::string_view key) const {
+  std::vector<std::string> names;
+  for (const ArrowColumn& column : columns_) names.push_back(column.name);
+  const auto named = std::find(names.begin(), names.end(), wanted);
+  if (named != names.end()) {
+    if (std::count(named, names.end(), wanted) > 1) {
+      throw Corrupt(fmt::format("{}: expected a name for each column, found '{}' twice", path_,
+                                line_of(wanted)),
+                    path_);
+    }
+    return static_cast<int>(named - names.begin());
+  }
+  int number = -1;
+  const char* const end = wanted.data() + wanted.size();
+  const bool whole = std::from_chars(wanted.data(), end, number).ptr == end;
+  if (whole && number >= 0 && number < static_cast<int>(names.size())) return number;
+  const auto meant = nearest(wanted, names);
+  throw InvalidInput(fmt::format(
+      "{}: expected the column '{}' that data.{} names, found {} columns named {}{}", path_, wanted,
+      key, names.size(), line_of(fmt::format("{}", fmt::join(names, ", "))),
+      meant ? fmt::format(": did you mean '{}'?", line_of(*meant)) : ""));
+}
+
+void TableRows::choose_columns(const TableOptions& options) {
+  const bool is_named =
+      std::any_of(columns_.begin(), columns_.end(), [](const auto& c) { return c.name == "last"; });
+  const int label = options.label == "last" && !is_named ? static_cast<int>(columns_.size()) - 1
+                                                         : column_of(options.label, "label");
+  if (options.columns.empty()) {
+    for (int i = 0; i < static_cast<int>(columns_.size()); ++i) {
+      if (i != label) chosen_.push_back(i);
+    }
+  }
+  for (const std::string& wanted : options.columns) {
+    const int column = column_of(wanted, "columns");
+    if (column == label || std::count(chosen_.begin(), chosen_.end(), column) > 0) {
+      throw InvalidInput(fmt::format("{}: data.columns names the column '{}', which is {}", path_,
+                                     wanted, column == label ? "the label" : "in it already"));
+    }
+    chosen_.push_back(column);
+  }
+  if (chosen_.empty()) {
+    throw InvalidInput(fmt::format("{}: expected columns beside the label, found none", path_));
+  }
+  for (const int column : chosen_) {
+    const ArrowColumn& facts = columns_[static_cast<std::size_t>(column)];
+    const bool may_be_text = options.text == TextColumns::categories;
+    if (facts.kind == ArrowColumn::Kind::number) continue;
+    if (facts.kind == ArrowColumn::Kind::text && may_be_text) continue;
+    throw InvalidInput(fmt::format(
+        "{}: expected numbers in the column '{}', found {}: name the columns to learn from in "
+        "data.columns{}",
+        path_, line_of(facts.name), line_of(facts.type),
+        facts.kind == ArrowColumn::Kind::text ? ", or set data.text = \"categories\"" : ""));
+  }
+  const ArrowColumn& facts = columns_[static_cast<std::size_t>(label)];
+  const bool may_be_text = options.task == LearningTask::classification;
+  if (facts.kind != ArrowColumn::Kind::number &&
+      !(facts.kind == ArrowColumn::Kind::text && may_be_text)) {
+    throw InvalidInput(fmt::format("{}: expected {} in the column '{}' of the label, found {}",
+                                   path_, may_be_text ? "numbers or text" : "numbers",
+                                   line_of(facts.name), line_of(facts.type)));
+  }
+  chosen_.push_back(label);
+}
+
+std::vector<std::string> TableRows::texts_of(int column, const std::stop_token& stop) const {
+  std::set<std::string> texts;
+  for (int i = 0; i < static_cast<int>(groups_.size()); ++i) {
+    require_no_stop(path_, stop);
+    const ArrowValues values = read(i, {column}).at(0);
+    if (values.first_absent >= 0) {
+      refuse(first_rows_[static_cast<std::size_t>(i)] + values.first_absent,
+             columns_[static_cast<std::size_t>(column)].name, "text", "nothing");
+    }
+    texts.insert(values.texts.begin(), values.texts.end());
+    if (texts.size() > kMostCategories) {
+      throw InvalidInput(fmt::format(
+          "{}: expected at most {} values in the column '{}' of text, found more: name the columns "
+          "to learn from in data.columns",
+          path_, kMostCategories, line_of(columns_[static_cast<std::size_t>(column)].name)));
+    }
+  }
+  return {texts.begin(), texts.end()};
+}
+
+void TableRows::find_values(const TableOptions& options, const std::stop_token& stop) {
+  const auto is_text = [&](int column) {
+    return columns_[static_cast<std::size_t>(column)].kind == ArrowColumn::Kind::text;
+  };
+  const int label = chosen_.back();
+  for (const int column : std::span(chosen_).first(chosen_.size() - 1)) {
+    form_.features.push_back(
+        {.column = columns_[static_cast<std::size_t>(column)].name,
+         .categories = is_text(column) ? texts_of(column, stop) : std::vector<std::string>()});
+  }
+  form_.label = columns_[static_cast<std::size_t>(label)].name;
+  form_.task = options.task;
+  if (options.task == LearningTask::regression) return;
+  if (is_text(label)) {
+    form_.class_names = texts_of(label, stop);
+    form_.classes = static_cast<std::int64_t>(form_.class_names.size());
+    return;
+  }
+  form_.classes = options.classes > 0 ? options.classes : kMostClasses;
+  if (options.classes > 0) return;
+  std::int64_t largest = 0;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    require_no_stop(path_, stop);
+    Group group;
+    take_label(read(static_cast<int>(i), {label}).at(0), first_rows_[i], group);
+    for (const std::int64_t value : group.labels) largest = std::max(largest, value);
+  }
+  form_.classes = largest + 1;
+}
+
+void TableRows::find_columns() {
+  std::vector<std::pair<std::string, bool>> wanted;  // and whether it is text
+  for (const auto& feature : form_.features) {
+    wanted.emplace_back(feature.column, !feature.categories.empty());
+  }
+  wanted.emplace_back(form_.label, !form_.class_names.empty());
+  for (const auto& [name, is_text] : wanted) {
+    const auto found = std::find_if(columns_.begin(), columns_.end(),
+                                    [&](const auto& column) { return column.name == name; });
+    const auto kind = is_text ? ArrowColumn::Kind::text : ArrowColumn::Kind::number;
+    if (found == columns_.end() || found->kind != kind) {
+      throw InvalidInput(
+          fmt::format("{}: expected the column '{}' of {} as in the training table, found {}",
+                      path_, line_of(name), is_text ? "text" : "numbers",
+                      found == columns_.end() ? "none of that name" : line_of(found->type)));
+    }
+    chosen_.push_back(static_cast<int>(found - columns_.begin()));
+  }
+}
+
+std::vector<ArrowValues> TableRows::read(int group, const std::vector<int>& columns) const {
+  return of_file(path_, [&] { return table_->read(group, columns); });
+}
+
+int TableRows::groups_read() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(
+      std::count_if(groups_.begin(), groups_.end(), [](const auto& g) { return g != nullptr; }));
+}
+
+std::size_t TableRows::group_of(std::int64_t row) const {
+  check(row >= 0 && row < size(), "a row is one of the table");
+  const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
+  return static_cast<std::size_t>(after - first_rows_.begin()) - 1;
+}
+
+const TableRows::Group& TableRows::group(std::int64_t row) const {
+  const std::size_t number = group_of(row);
+  const std::lock_guard lock(mutex_);
+  if (!groups_[number]) groups_[number] = read_group(static_cast<int>(number));
+  return *groups_[number];  // stays where it is
+}
+
+std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
+  const std::int64_t first_row = first_rows_[static_cast<std::size_t>(number)];
+  const std::int64_t rows = first_rows_[static_cast<std::size_t>(number) + 1] - first_row;
+  const std::vector<ArrowValues> values = read(number, chosen_);
+  auto group = std::make_unique<Group>();
+  group->features.resize(static_cast<std::size_t>(rows * form_.width()));
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < form_.features.size(); ++i) {
+    take_feature(form_.features[i], values[i], first_row, at, *group);
+    at += static_cast<std::size_t>(form_.features[i].width());
+  }
+  take_label(values.back(), first_row, *group);
+  return group;
+}
+
+void TableRows::take_feature(const TableForm::Feature& feature, const ArrowValues& values,
+                             std::int64_t first_row, std::size_t at, Group& group) const {
+  if (values.first_absent >= 0) {
+    refuse(first_row + values.first_absent, feature.column, "a value", "nothing");
+  }
+  const auto width = static_cast<std::size_t>(form_.width());
+  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
+    group.features[i * width + at] =
+        number(values.numbers[i], first_row + static_cast<std::int64_t>(i), feature.column);
+  }
+  const auto& known = feature.categories;
+  for (std::size_t i = 0; i < values.texts.size(); ++i) {
+    const auto found = std::lower_bound(known.begin(), known.end(), values.texts[i]);
+    if (found == known.end() || *found != values.texts[i]) {
+      refuse(first_row + static_cast<std::int64_t>(i), feature.column,
+             "a text that the training table has", "'" + line_of(values.texts[i]) + "'");
+    }
+    group.features[i * width + at + static_cast<std::size_t>(found - known.begin())] = 1;
+  }
+}
+
+void TableRows::take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const {
+  if (values.first_absent >= 0) {
+    refuse(first_row + values.first_absent, form_.label, "a label", "nothing");
+  }
+  const auto row = [&](std::size_t i) { return first_row + static_cast<std::int64_t>(i); };
+  const auto& names = form_.class_names;
+  for (std::size_t i = 0; i < values.texts.size(); ++i) {
+    const auto found = std::lower_bound(names.begin(), names.end(), values.texts[i]);
+    if (found == names.end() || *found != values.texts[i]) {
+      refuse(row(i), form_.label, "a class that the training table has",
+             "'" + line_of(values.texts[i]) + "'");
+    }
+    group.labels.push_back(found - names.begin());
+  }
+  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
+    const double value = values.numbers[i];
+    if (form_.task == LearningTask::regression) {
+      group.targets.push_back(number(value, row(i), form_.label));
+      continue;
+    }
+    const bool is_class =
+        value >= 0 && value < static_cast<double>(form_.classes) && value == std::floor(value);
+    if (!is_class) {
+      refuse(row(i), form_.label, fmt::format("a whole number of 0 to {}", form_.classes - 1),
+             fmt::format("{}", value));
+    }
+    group.labels.push_back(static_cast<std::int64_t>(value));
+  }
+}
+
+float TableRows::number(double value, std::int64_t row, const std::string& column) const {
+  const auto narrow = static_cast<float>(value);
+  if (std::isfinite(narrow)) return narrow;
+  if (std::isfinite(value)) {
+    refuse(row, column, "a number that 32 bits can hold", fmt::format("{}", value));
+  }
+  if (!allow_non_finite_) {
+    refuse(row, column, "a finite number",
+           fmt::format("{} (data.allow_non_finite = true lets it pass)", value));
+  }
+  return narrow;
+}
+
+void TableRows::refuse(std::int64_t row, const std::string& column, std::string_view expected,
+                       std::string_view found) const {
+  throw Corrupt(fmt::format("{}: row {} (from 0): expected {} in the column '{}', found {}", path_,
+                            row, expected, line_of(column), found),
+                path_);
+}
+
+std::span<const float> TableRows::features(std::int64_t row) const {
+  const auto width = static_cast<std::size_t>(form_.width());
+  const std::int64_t first = first_rows_[group_of(row)];
+  return std::span(group(row).features)
+      .subspan(static_cast<std::size_t>(row - first) * width, width);
+}
+
+std::int64_t TableRows::label(std::int64_t row) const {
+  return group(row).labels.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
+}
+
+float TableRows::target(std::int64_t row) const {
+  return group(row).targets.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
+}
+
+}  // namespace shoal

@@ -1,0 +1,124 @@
+// Tables of named columns with types, read a row group at a time: Parquet, and CSV with text.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "shoal/data/arrow_calls.h"
+#include "shoal/data/csv.h"
+#include "shoal/data/dataset.h"
+#include "shoal/data/scaling.h"
+
+namespace shoal {
+
+struct TableOptions {
+  std::string label = "last";  // a column's name, or its number from 0 (a name goes first)
+  std::vector<std::string> columns = {};  // to learn from; empty: all but the label
+  LearningTask task = LearningTask::classification;
+  TextColumns text = TextColumns::refuse;
+  std::int64_t classes = 0;  // of a label that is a number; 0: the largest + 1
+  bool allow_non_finite = false;
+};
+
+// What is learnt from what: found in the training table, and the same for the test table.
+struct TableForm {
+  struct Feature {
+    std::string column;
+    std::vector<std::string> categories;  // of text: its values, in the order of their bytes
+    std::int64_t width() const {
+      return categories.empty() ? 1 : static_cast<std::int64_t>(categories.size());
+    }
+  };
+  std::vector<Feature> features;
+  std::string label;
+  LearningTask task = LearningTask::classification;
+  std::int64_t classes = 0;              // 0: regression
+  std::vector<std::string> class_names;  // of a label that is text, in the order of their bytes
+
+  std::int64_t width() const;
+};
+
+// All calls may run in several threads at once. A row group is read when one of its rows is first
+// asked for, and then kept as float32: whoever asks for few groups reads no others. Opening reads
+// the columns whose values it has to know: text, and a label whose classes are not given.
+// Throws InvalidInput for a column that is not there, or is text or of another type where a number
+// is needed; Corrupt, with the row from 0, for an absent value, what is not finite unless allowed,
+// a label that is none, and a text that the training table does not have; and for files that Arrow
+// cannot read, in its words.
+class TableRows {
+ public:
+  // Opens a table; what it throws is said to be the fault of `path`.
+  using Open = std::function<std::unique_ptr<ArrowTable>()>;
+
+  // Cancelled after a stop, between two row groups.
+  TableRows(std::string path, const Open& open, const TableOptions& options,
+            const std::stop_token& stop = {});
+  // A test table: in the form of the training table.
+  TableRows(std::string path, const Open& open, const TableForm& form, bool allow_non_finite);
+
+  const TableForm& form() const { return form_; }
+  std::int64_t size() const { return first_rows_.back(); }
+  int groups_read() const;
+
+  std::span<const float> features(std::int64_t row) const;
+  std::int64_t label(std::int64_t row) const;  // of a classification
+  float target(std::int64_t row) const;        // of a regression
+
+ private:
+  struct Group {
+    std::vector<float> features;
+    std::vector<std::int64_t> labels;
+    std::vector<float> targets;
+  };
+  void open(const Open& open);
+  int column_of(const std::string& wanted, std::string_view key) const;
+  void choose_columns(const TableOptions& options);
+  void find_values(const TableOptions& options, const std::stop_token& stop);
+  void find_columns();
+  std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
+  std::vector<ArrowValues> read(int group, const std::vector<int>& columns) const;
+  std::size_t group_of(std::int64_t row) const;
+  const Group& group(std::int64_t row) const;
+  std::unique_ptr<Group> read_group(int number) const;
+  void take_feature(const TableForm::Feature& feature, const ArrowValues& values,
+                    std::int64_t first_row, std::size_t at, Group& group) const;
+  void take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const;
+  float number(double value, std::int64_t row, const std::string& column) const;
+  [[noreturn]] void refuse(std::int64_t row, const std::string& column, std::string_view expected,
+                           std::string_view found) const;
+
+  std::string path_;
+  bool allow_non_finite_ = false;
+  TableForm form_;
+  std::vector<ArrowColumn> columns_;
+  std::vector<int> chosen_;               // columns of the features, and last that of the label
+  std::vector<std::int64_t> first_rows_;  // of each group, and last the number of rows
+
+  mutable std::mutex mutex_;  // guards the two below
+  std::unique_ptr<ArrowTable> table_;
+  mutable std::vector<std::unique_ptr<const Group>> groups_;  // null: not yet read
+};
+
+// Shares the rows with whoever else reads them: training and validation are parts of one table.
+class TableDataset : public Dataset {
+ public:
+  TableDataset(std::string name, std::shared_ptr<const TableRows> rows, Normalization scaling);
+  void read(std::span<const std::int64_t> ids, Batch& out) const override;
+
+ private:
+  std::shared_ptr<const TableRows> rows_;
+  Normalization scaling_;
+};
+
+// Per column, over `rows`. Reads all groups that they are in. Throws as reading does, Cancelled
+// after a stop.
+Normalization measure(const TableRows& table, std::span<const std::int64_t> rows,
+                      const std::stop_token& stop = {});
+
+}  // namespace shoal

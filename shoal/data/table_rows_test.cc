@@ -1,0 +1,260 @@
+#include "shoal/data/table_rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "shoal/data/test_files.h"
+
+namespace shoal {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+using Kind = ArrowColumn::Kind;
+
+// A table in memory, in place of Arrow's: columns of numbers or texts, cut into groups.
+struct FakeColumn {
+  ArrowColumn facts;
+  std::vector<double> numbers;
+  std::vector<std::string> texts;
+  std::int64_t absent = -1;  // a row of the table
+};
+
+class FakeTable : public ArrowTable {
+ public:
+  FakeTable(std::vector<FakeColumn> columns, std::vector<std::int64_t> groups)
+      : columns_(std::move(columns)), groups_(std::move(groups)) {}
+  std::vector<ArrowColumn> columns() override {
+    std::vector<ArrowColumn> facts;
+    for (const auto& column : columns_) facts.push_back(column.facts);
+    return facts;
+  }
+  std::vector<std::int64_t> group_rows() override { return groups_; }
+  std::vector<ArrowValues> read(int group, const std::vector<int>& columns) override {
+    if (group == broken_group) throw std::runtime_error("page 3\nis damaged");
+    const auto count = static_cast<std::size_t>(groups_[static_cast<std::size_t>(group)]);
+    const auto first = static_cast<std::size_t>(
+        std::accumulate(groups_.begin(), groups_.begin() + group, std::int64_t{0}));
+    std::vector<ArrowValues> all;
+    for (const int number : columns) {
+      const FakeColumn& column = columns_.at(static_cast<std::size_t>(number));
+      ArrowValues& values = all.emplace_back();
+      for (std::size_t i = first; i < first + count; ++i) {
+        if (column.facts.kind == Kind::number) values.numbers.push_back(column.numbers[i]);
+        if (column.facts.kind == Kind::text) values.texts.push_back(column.texts[i]);
+        if (column.absent == static_cast<std::int64_t>(i)) values.first_absent = i - first;
+      }
+    }
+    return all;
+  }
+  int broken_group = -1;
+
+ private:
+  std::vector<FakeColumn> columns_;
+  std::vector<std::int64_t> groups_;
+};
+
+FakeColumn numbers(const std::string& name, std::vector<double> values) {
+  return {{name, Kind::number, "double"}, std::move(values), {}, -1};
+}
+FakeColumn texts(const std::string& name, std::vector<std::string> values) {
+  return {{name, Kind::text, "string"}, {}, std::move(values), -1};
+}
+
+class TableRowsTest : public testing::Test {
+ protected:
+  std::shared_ptr<TableRows> rows(std::vector<FakeColumn> columns, const TableOptions& options = {},
+                                  std::vector<std::int64_t> groups = {2, 3}) {
+    return std::make_shared<TableRows>(
+        path_, [=] { return std::make_unique<FakeTable>(columns, groups); }, options);
+  }
+  std::string refused(const std::vector<FakeColumn>& columns, const TableOptions& options = {}) {
+    return refusal([&] {
+      const auto table = rows(columns, options);
+      for (int row = 0; row < table->size(); ++row) table->features(row);
+    });
+  }
+  const std::vector<FakeColumn> good_ = {numbers("a", {1, 2, 3, 4, 5}),
+                                         texts("town", {"Ulm", "Bonn", "Ulm", "Aach", "Bonn"}),
+                                         numbers("y", {0, 1, 2, 0, 1})};
+  TempFolder folder_;
+  const std::string path_ = folder_.write("t.parquet", "").string();
+};
+
+TEST_F(TableRowsTest, MakesCategoriesOfText) {
+  const auto table = rows(good_, {.text = TextColumns::categories});
+  EXPECT_EQ(table->size(), 5);
+  EXPECT_EQ(table->form().width(), 4);
+  EXPECT_EQ(table->form().classes, 3);
+  EXPECT_THAT(table->form().features[1].categories, ElementsAre("Aach", "Bonn", "Ulm"));
+  EXPECT_THAT(table->features(0), ElementsAre(1, 0, 0, 1));
+  EXPECT_THAT(table->features(3), ElementsAre(4, 1, 0, 0));
+  EXPECT_THAT(table->features(4), ElementsAre(5, 0, 1, 0));
+  EXPECT_EQ(table->label(2), 2);
+  EXPECT_EQ(table->label(4), 1);
+}
+
+TEST_F(TableRowsTest, ChoosesColumnsByNameAndNumber) {
+  const auto table = rows(good_, {.label = "town", .columns = {"y", "0"}});
+  EXPECT_THAT(table->features(2), ElementsAre(2, 3));
+  EXPECT_THAT(table->form().class_names, ElementsAre("Aach", "Bonn", "Ulm"));
+  EXPECT_EQ(table->label(0), 2);
+  const auto price =
+      rows(good_, {.label = "a", .columns = {"y"}, .task = LearningTask::regression});
+  EXPECT_EQ(price->target(4), 5);
+  EXPECT_EQ(price->form().classes, 0);
+}
+
+TEST_F(TableRowsTest, ReadsOnlyTheGroupsThatAreAskedFor) {
+  const auto table = rows(good_, {.columns = {"a"}, .classes = 3}, {2, 1, 2});
+  EXPECT_EQ(table->groups_read(), 0);
+  EXPECT_THAT(table->features(2), ElementsAre(3));
+  EXPECT_EQ(table->groups_read(), 1);
+  EXPECT_EQ(table->label(4), 1);
+  EXPECT_EQ(table->groups_read(), 2);
+}
+
+TEST_F(TableRowsTest, IsReadBySeveralThreads) {
+  constexpr int kRows = 400;
+  std::vector<double> values(kRows);
+  std::iota(values.begin(), values.end(), 0);
+  const auto table = rows({numbers("a", values), numbers("y", values)}, {},
+                          std::vector<std::int64_t>(kRows / 4, 4));
+  std::atomic<int> wrong = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kRows; ++i) {
+          const int row = (i * 7 + t * 100) % kRows;
+          wrong += table->features(row)[0] != static_cast<float>(row) || table->label(row) != row;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(wrong.load(), 0);
+  EXPECT_EQ(table->groups_read(), kRows / 4);
+}
+
+TEST_F(TableRowsTest, TestTablesHaveTheFormOfTheTrainingTable) {
+  const auto train = rows(good_, {.text = TextColumns::categories});
+  const auto test = [&](const std::vector<FakeColumn>& columns) {
+    return TableRows(
+        path_, [&] { return std::make_unique<FakeTable>(columns, std::vector<std::int64_t>{1}); },
+        train->form(), false);
+  };
+  const TableRows good = test({numbers("y", {2}), texts("town", {"Bonn"}), numbers("a", {7})});
+  EXPECT_THAT(good.features(0), ElementsAre(7, 0, 1, 0));
+  EXPECT_EQ(good.label(0), 2);
+  const auto first_row = [&](const std::vector<FakeColumn>& columns) {
+    return refusal([&] { test(columns).features(0); });
+  };
+  EXPECT_THAT(first_row({numbers("y", {2}), texts("town", {"Rom"}), numbers("a", {7})}),
+              HasSubstr("row 0 (from 0): expected a text that the training table has in the column "
+                        "'town', found 'Rom'"));
+  EXPECT_THAT(first_row({numbers("y", {3}), texts("town", {"Ulm"}), numbers("a", {7})}),
+              HasSubstr("a whole number of 0 to 2 in the column 'y', found 3"));
+  EXPECT_THAT(first_row({numbers("y", {2}), numbers("a", {7})}),
+              HasSubstr("the column 'town' of text as in the training table, found none"));
+  EXPECT_THAT(first_row({numbers("y", {2}), numbers("town", {1}), numbers("a", {7})}),
+              HasSubstr("the column 'town' of text as in the training table, found double"));
+}
+
+TEST_F(TableRowsTest, NormalisesAsADataset) {
+  const auto table = rows(good_, {.columns = {"a"}});
+  const Normalization scaling = measure(*table, std::vector<std::int64_t>{0, 2});
+  EXPECT_THAT(scaling.mean, ElementsAre(2));
+  EXPECT_THAT(scaling.deviation, ElementsAre(1));
+  const TableDataset data("table", table, scaling);
+  Batch batch;
+  data.read(std::vector<std::int64_t>{4, 0}, batch);
+  EXPECT_THAT(batch.floats(), ElementsAre(3, -1));
+  EXPECT_THAT(batch.labels, ElementsAre(1, 0));
+  EXPECT_THAT(batch.sample_ids, ElementsAre(4, 0));
+}
+
+TEST_F(TableRowsTest, RefusesColumnsThatAreNotWhatIsAsked) {
+  EXPECT_THAT(
+      refused(good_),
+      AllOf(StartsWith("InvalidInput: "),
+            HasSubstr("t.parquet: expected numbers in the column 'town', found string: name "
+                      "the columns to learn from in data.columns, or set data.text")));
+  EXPECT_THAT(refused(good_, {.label = "z"}), HasSubstr("found 3 columns named a, town, y"));
+  EXPECT_THAT(refused(good_, {.columns = {"towm"}}), HasSubstr("did you mean 'town'?"));
+  EXPECT_THAT(refused(good_, {.columns = {"y"}}),
+              HasSubstr("names the column 'y', which is the label"));
+  EXPECT_THAT(refused(good_, {.columns = {"a", "0"}}), HasSubstr("which is in it already"));
+  EXPECT_THAT(refused({numbers("y", {0, 1, 0, 1, 0})}), HasSubstr("columns beside the label"));
+  EXPECT_THAT(refused(good_, {.label = "town", .columns = {"a"}, .task = LearningTask::regression}),
+              HasSubstr("expected numbers in the column 'town' of the label, found string"));
+  FakeColumn list{{"l", Kind::other, "list<item: float>"}, {}, {}, -1};
+  EXPECT_THAT(refused({list, good_[2]}, {.text = TextColumns::categories}),
+              HasSubstr("expected numbers in the column 'l', found list<item: float>"));
+  EXPECT_THAT(refused({good_[0], good_[0], good_[2]}, {.columns = {"a"}}), HasSubstr("'a' twice"));
+}
+
+TEST_F(TableRowsTest, RefusesValuesWithTheirRow) {
+  auto columns = good_;
+  columns[0].absent = 3;
+  EXPECT_THAT(
+      refused(columns, {.columns = {"a"}}),
+      AllOf(StartsWith("Corrupt: "),
+            HasSubstr("row 3 (from 0): expected a value in the column 'a', found nothing")));
+  EXPECT_THAT(refused({numbers("a", {1, 2, 3, std::nan(""), 5}), good_[2]}),
+              HasSubstr("row 3 (from 0): expected a finite number in the column 'a', found nan"));
+  EXPECT_EQ(
+      refused({numbers("a", {1, 2, 3, std::nan(""), 5}), good_[2]}, {.allow_non_finite = true}),
+      "");
+  EXPECT_THAT(refused({numbers("a", {1, 2, 3, 4, 1e300}), good_[2]}),
+              HasSubstr("row 4 (from 0): expected a number that 32 bits can hold"));
+  EXPECT_THAT(
+      refused({good_[0], numbers("y", {0, 1, 0.5, 0, 1})}),
+      HasSubstr("row 2 (from 0): expected a whole number of 0 to 16777215 in the column 'y', "
+                "found 0.5"));
+  EXPECT_THAT(refused({good_[0], good_[2]}, {.classes = 2}),
+              HasSubstr("row 2 (from 0): expected a whole number of 0 to 1"));
+  auto label = good_[2];
+  label.absent = 0;
+  EXPECT_THAT(refused({good_[0], label}), HasSubstr("row 0 (from 0): expected a label"));
+}
+
+TEST_F(TableRowsTest, StopsBetweenGroups) {
+  std::stop_source stop;
+  stop.request_stop();
+  const auto open = [&] {
+    return std::make_unique<FakeTable>(good_, std::vector<std::int64_t>{2, 3});
+  };
+  EXPECT_THAT(
+      refusal([&] { TableRows(path_, open, TableOptions{.columns = {"a"}}, stop.get_token()); }),
+      HasSubstr("Cancelled: reading"));
+  const auto table = rows(good_, {.columns = {"a"}});
+  EXPECT_THAT(refusal([&] { measure(*table, std::vector<std::int64_t>{0}, stop.get_token()); }),
+              HasSubstr("Cancelled: measuring"));
+}
+
+TEST_F(TableRowsTest, SaysWhatArrowSays) {
+  const auto open = [] {
+    auto table = std::make_unique<FakeTable>(
+        std::vector<FakeColumn>{numbers("a", {1, 2}), numbers("y", {0, 1})},
+        std::vector<std::int64_t>{1, 1});
+    table->broken_group = 1;
+    return table;
+  };
+  const TableRows table(path_, open, TableOptions{.classes = 2});
+  EXPECT_THAT(table.features(0), ElementsAre(1));
+  EXPECT_THAT(refusal([&] { table.features(1); }),
+              AllOf(StartsWith("Corrupt: "),
+                    HasSubstr("t.parquet: Arrow cannot read it: page 3 is damaged")));
+  EXPECT_THAT(refusal([&] { TableRows("/absent.parquet", open, TableOptions{}); }),
+              HasSubstr("InvalidInput: cannot read /absent.parquet: No such file"));
+  EXPECT_THAT(refusal([&] { rows(good_, {}, {}); }), HasSubstr("the table is empty"));
+}
+
+}  // namespace
+}  // namespace shoal
