@@ -92,6 +92,8 @@ std::shared_ptr<const Dataset> open_inputs(const DataOptions& options, const Dat
     case DataName::cifar100:
     case DataName::npy:
     case DataName::image_folder:
+    case DataName::typed_csv:
+    case DataName::parquet:
     case DataName::random:
       throw InvalidInput(fmt::format(
           "{}: data.name is \"{}\", of which no file of inputs is read: give csv, idx or "

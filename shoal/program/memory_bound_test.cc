@@ -87,10 +87,11 @@ TEST(MemoryBound, RecomputingLowersThePeak) {
 TEST(MemoryBound, GpipeHoldsEveryMicroBatch) {
   const auto chain = chain_facts(4, {.features = 4, .saved = {.per_sample = 1024}});
   const auto saved_at_peak = [&](int micro_batches, PipelineSchedule schedule) {
-    const auto plan = plan_over({{"pipe", 2}}, 8 * micro_batches, micro_batches, schedule);
+    const auto plan =
+        plan_over({{"pipe", 2}}, std::int64_t{8} * micro_batches, micro_batches, schedule);
     return memory_bound(train_programs(chain, plan)[0], chain, 0).by_kind.at(ValueKind::saved);
   };
-  const std::int64_t one = 2 * 8 * 1024;  // two blocks, 8 samples
+  const std::int64_t one = std::int64_t{2} * 8 * 1024;  // two blocks, 8 samples
   EXPECT_EQ(saved_at_peak(4, PipelineSchedule::gpipe), 4 * one);
   EXPECT_EQ(saved_at_peak(4, PipelineSchedule::vanilla), one);
 }

@@ -181,8 +181,8 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options) 
 
 PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options) {
-  require_augmentable(*data.train, job.augment);
   Job job = given;
+  require_augmentable(*data.train, job.augment);
   if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
   require_none(evaluation_problems(job.train, data.train->classes()));
