@@ -30,7 +30,7 @@ struct MachinePlaces {
   std::filesystem::path proc = "/proc";
   std::filesystem::path sys = "/sys";
   std::filesystem::path shared_memory = "/dev/shm";
-  std::filesystem::path temporary = std::filesystem::temp_directory_path();
+  std::filesystem::path temporary = "/tmp";
   std::vector<std::filesystem::path> search_path;  // for programs
   std::function<std::optional<std::string>(const std::string&)> environment;
 };

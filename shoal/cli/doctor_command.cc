@@ -25,6 +25,7 @@ MachinePlaces places_here() {
     places.search_path.emplace_back(folder);
   }
   places.environment = process_environment();
+  places.temporary = places.environment("TMPDIR").value_or("/tmp");
   return places;
 }
 

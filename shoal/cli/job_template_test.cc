@@ -62,7 +62,8 @@ TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
   for (std::string line; std::getline(lines, line);) {
     EXPECT_LE(line.size(), 160U) << line;
     const std::size_t blank = line.find(' ', 2);  // behind the first word
-    const bool is_key = line.starts_with("# ") && blank != line.npos && line.find(" = ") == blank;
+    const bool is_key = line.starts_with("# ") && blank != line.npos && line.find(" = ") == blank &&
+                        !line.starts_with("# every = ");  // said at all, it turns recompute on
     uncommented += (is_key ? line.substr(2) : line) + "\n";
   }
   Job read = read_back(uncommented);
