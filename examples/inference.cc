@@ -38,7 +38,7 @@ int main() {
     const at::Tensor inputs =
         at::from_blob(batch.inputs.data(), {batch.samples, 20}, at::kFloat).clone();
     const at::Tensor scores = executor.predict({.batches = [&](shoal::Deadline) {
-      return shoal::StepBatch{inputs, {}, ids};
+      return shoal::StepBatch{.inputs = inputs, .sample_ids = ids};
     }});
     accuracy = (scores.argmax(1) == at::tensor(batch.labels)).to(at::kFloat).mean().item<double>();
   });
