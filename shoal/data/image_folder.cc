@@ -45,16 +45,19 @@ PictureCut fitting_cut(const PictureFit& fit, PictureSize picture, PictureSize w
 
 }  // namespace
 
+PictureSize PictureFit::resized(PictureSize picture) const {
+  if (resize == 0) return picture;
+  const int shorter = std::min(picture.height, picture.width);
+  // Rounded down, as torchvision's Resize does.
+  const auto side = [&](int stored) {
+    return static_cast<int>(std::int64_t{resize} * stored / shorter);
+  };
+  return {.height = side(picture.height), .width = side(picture.width)};
+}
+
 std::optional<PictureCut> PictureFit::cut(PictureSize picture) const {
-  PictureCut cut{.box = {.height = picture.height, .width = picture.width}, .resized = picture};
-  if (resize > 0) {
-    const int shorter = std::min(picture.height, picture.width);
-    // Rounded down, as torchvision's Resize does.
-    const auto side = [&](int stored) {
-      return static_cast<int>(std::int64_t{resize} * stored / shorter);
-    };
-    cut.resized = {.height = side(picture.height), .width = side(picture.width)};
-  }
+  PictureCut cut{.box = {.height = picture.height, .width = picture.width},
+                 .resized = resized(picture)};
   if (crop == 0) return cut;
   if (crop > cut.resized.height || crop > cut.resized.width) return std::nullopt;
   // Half a pixel goes to the even side, as torchvision's CenterCrop has it.
@@ -65,7 +68,7 @@ std::optional<PictureCut> PictureFit::cut(PictureSize picture) const {
 
 PictureSize PictureFit::window(PictureSize picture) const {
   if (crop > 0) return {.height = crop, .width = crop};
-  return cut(picture)->resized;
+  return resized(picture);
 }
 
 ImageFolderDataset::ImageFolderDataset(std::string name, std::shared_ptr<const PictureFiles> files,
@@ -115,7 +118,7 @@ void ImageFolderDataset::read_altered(std::span<const std::int64_t> ids,
 }
 
 Normalization measure(const PictureFiles& files, const PictureFit& fit, PictureSize window,
-                      std::span<const std::int64_t> rows, std::stop_token stop) {
+                      std::span<const std::int64_t> rows, const std::stop_token& stop) {
   check(!rows.empty(), "means need at least one sample");
   constexpr std::int64_t kMostPixels = std::int64_t{1} << 26;
   const std::int64_t pixels = std::int64_t{window.height} * window.width;

@@ -26,7 +26,7 @@ class PictureFiles {
   // Lists `folder`. Names that begin with '.' are left out; everything else in a class's folder has
   // to be a file named .jpg, .jpeg or .png, in large or small letters. Throws InvalidInput naming
   // what is wrong: no class folder, one without pictures, another kind of file or folder in one.
-  explicit PictureFiles(const std::filesystem::path& folder, std::stop_token stop = {});
+  explicit PictureFiles(const std::filesystem::path& folder, const std::stop_token& stop = {});
 
   const std::string& folder() const { return folder_; }
   const std::vector<std::string>& classes() const { return classes_; }
@@ -50,13 +50,15 @@ struct ImageFolder {
 // FOLDER/train/CLASS/FILE and FOLDER/test/CLASS/FILE when both folders are there, else
 // FOLDER/CLASS/FILE. Throws InvalidInput as PictureFiles does, and when the two name other classes,
 // or stand beside other folders.
-ImageFolder list_image_folder(const std::filesystem::path& folder, std::stop_token stop = {});
+ImageFolder list_image_folder(const std::filesystem::path& folder,
+                              const std::stop_token& stop = {});
 
 // How pictures of any size become samples of one.
 struct PictureFit {
   int resize = 0;  // shorter side in pixels, by the triangle filter; 0: as stored
   int crop = 0;    // side of the square from the middle; 0: all of it
 
+  PictureSize resized(PictureSize picture) const;
   // The cut of an evaluation. Of a crop that is larger than the picture, nothing.
   std::optional<PictureCut> cut(PictureSize picture) const;
   PictureSize window(PictureSize picture) const;  // the sample's size, when a picture fits
@@ -88,6 +90,6 @@ class ImageFolderDataset : public Dataset {
 // pixels of samples (65,536 of 32x32, 1,337 of 224x224), evenly spaced among `rows`: a second or
 // two of one core. Throws as reading does; Cancelled after a stop.
 Normalization measure(const PictureFiles& files, const PictureFit& fit, PictureSize window,
-                      std::span<const std::int64_t> rows, std::stop_token stop = {});
+                      std::span<const std::int64_t> rows, const std::stop_token& stop = {});
 
 }  // namespace shoal

@@ -93,14 +93,9 @@ class NpyHeaderText {
       refuse("the keys descr, fortran_order and shape, once each", excerpt(key));
     }
     seen_[index] = true;
-    switch (index) {
-      case 0:
-        return take_type();
-      case 1:
-        return take_order();
-      case 2:
-        return take_shape();
-    }
+    if (index == 0) return take_type();
+    if (index == 1) return take_order();
+    take_shape();
   }
 
   void take_type() {

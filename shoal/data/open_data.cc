@@ -40,12 +40,12 @@ constexpr const char* kTrainImages = "train-images";
 constexpr std::int64_t kFashionClasses = 10;
 
 // Test samples go through the model that the training samples gave its form.
-void require_form_of_training(const Files& files, std::string_view test_file) {
-  if (files.test->shape == files.train.shape && files.test->type == files.train.type) return;
+void require_equal_form(const Samples& train, const Samples& test, std::string_view test_file) {
+  if (test.shape == train.shape && test.type == train.type) return;
   throw InvalidInput(
       fmt::format("{}: expected samples of {} {} as in the training files, found {} {}", test_file,
-                  name_of(files.train.type), fmt::join(files.train.shape, "x"),
-                  name_of(files.test->type), fmt::join(files.test->shape, "x")));
+                  name_of(train.type), fmt::join(train.shape, "x"), name_of(test.type),
+                  fmt::join(test.shape, "x")));
 }
 
 Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
@@ -56,7 +56,7 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::sto
   const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
   files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
                                 files.train.classes, stop);
-  require_form_of_training(files, test_images.string());
+  require_equal_form(files.train, *files.test, test_images.string());
   return files;
 }
 
@@ -114,7 +114,7 @@ Files read_npy_files(const DataOptions& options, std::stop_token stop) {
   if (options.test_path.empty()) return files;
   npy.classes = files.train.classes;
   files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, std::move(stop));
-  require_form_of_training(files, options.test_path);
+  require_equal_form(files.train, *files.test, options.test_path);
   return files;
 }
 

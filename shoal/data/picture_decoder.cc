@@ -18,7 +18,7 @@ namespace {
 constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;
 // Deflate unpacks at most 1,032 bytes from one, each of 8 pixels in black and white. JPEG needs a
 // bit for 64 pixels, arithmetic coding a little less.
-constexpr std::int64_t kMostPixelsPerByte = 8 * 1032;
+constexpr std::int64_t kMostPixelsPerByte = std::int64_t{8} * 1032;
 
 constexpr std::array<std::uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
 constexpr std::array<std::uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};

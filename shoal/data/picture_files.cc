@@ -82,7 +82,7 @@ void require_equal_classes(const PictureFiles& train, const PictureFiles& test) 
 
 }  // namespace
 
-PictureFiles::PictureFiles(const std::filesystem::path& folder, std::stop_token stop)
+PictureFiles::PictureFiles(const std::filesystem::path& folder, const std::stop_token& stop)
     : folder_(folder.string()), classes_(folders_in(folder)) {
   if (classes_.empty()) {
     throw InvalidInput(
@@ -115,12 +115,12 @@ std::filesystem::path PictureFiles::path(std::int64_t row) const {
          names_.substr(begin, ends_[i] - begin);
 }
 
-ImageFolder list_image_folder(const std::filesystem::path& folder, std::stop_token stop) {
+ImageFolder list_image_folder(const std::filesystem::path& folder, const std::stop_token& stop) {
   std::vector<std::string> others = folders_in(folder);
   const std::size_t parts =
       std::erase_if(others, [](const auto& name) { return name == "train" || name == "test"; });
   if (parts < 2) {
-    return {.train = std::make_shared<PictureFiles>(folder, std::move(stop)), .test = nullptr};
+    return {.train = std::make_shared<PictureFiles>(folder, stop), .test = nullptr};
   }
   if (!others.empty()) {
     throw InvalidInput(
@@ -129,7 +129,7 @@ ImageFolder list_image_folder(const std::filesystem::path& folder, std::stop_tok
                     folder.string(), fmt::join(others, ", ")));
   }
   ImageFolder both{.train = std::make_shared<PictureFiles>(folder / "train", stop),
-                   .test = std::make_shared<PictureFiles>(folder / "test", std::move(stop))};
+                   .test = std::make_shared<PictureFiles>(folder / "test", stop)};
   require_equal_classes(*both.train, *both.test);
   return both;
 }

@@ -18,8 +18,8 @@ void TriangleFilter::set(int size, int resized) {
   count_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(centre - reach + 0.5));
-    const int end = std::min(size, static_cast<int>(centre + reach + 0.5));
+    const int first = std::max(0, static_cast<int>(std::floor(centre - reach + 0.5)));
+    const int end = std::min(size, static_cast<int>(std::floor(centre + reach + 0.5)));
     float* const weights = weights_.data() + i * stride_;
     double sum = 0;
     for (int x = first; x < end; ++x) {
