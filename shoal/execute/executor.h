@@ -21,8 +21,8 @@ namespace shoal {
 
 // This rank's part of a batch; the executor cuts it into micro-batches. May have 0 samples.
 struct StepBatch {
-  at::Tensor inputs;        // [samples, ...]
-  at::Tensor targets;       // [samples] class indices, or [samples, k]
+  at::Tensor inputs = {};   // [samples, ...]
+  at::Tensor targets = {};  // [samples] class indices, or [samples, k]
   MixedTargets mixed = {};  // of samples that are mixtures
   std::vector<std::int64_t> sample_ids = {};
 };
