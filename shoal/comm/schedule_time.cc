@@ -85,11 +85,11 @@ class Flow {
   }
 
   std::size_t at(int rank, int chunk) const {
-    return static_cast<std::size_t>(rank * schedule_.chunks + chunk);
+    return static_cast<std::size_t>(rank) * schedule_.chunks + chunk;
   }
   Way& way_of(const Task& task) {
     const Transfer& transfer = schedule_.transfers[task.transfer];
-    return links_[static_cast<std::size_t>(transfer.from * schedule_.size + transfer.to)];
+    return links_[static_cast<std::size_t>(transfer.from) * schedule_.size + transfer.to];
   }
 
   void enter(int number) {

@@ -48,7 +48,7 @@ Topology random_topology(int size, std::uint64_t seed, const std::vector<double>
   Topology topology(size);
   for (int a = 0; a < size; ++a) {
     for (int b = a + 1; b < size; ++b) {
-      const std::uint64_t drawn = mixed(seed, static_cast<std::uint64_t>(a * size + b));
+      const std::uint64_t drawn = mixed(seed, static_cast<std::uint64_t>(a) * size + b);
       if (b != a + 1 && drawn % 5 < 2) continue;
       topology.set_both_ways(a, b, {rates[drawn / 7 % rates.size()], 0});
     }

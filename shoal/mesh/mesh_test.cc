@@ -97,7 +97,7 @@ TEST(Mesh, NamesGroupsInMeshOrder) {
 
 TEST(Mesh, NamesEveryFaultAtOnce) {
   try {
-    Mesh({{"data", 0}, {"", 2}, {"data", 2}, {"a+b", -1}});
+    const Mesh mesh({{"data", 0}, {"", 2}, {"data", 2}, {"a+b", -1}});
     FAIL() << "accepted";
   } catch (const InvalidInput& error) {
     EXPECT_THAT(error.faults,

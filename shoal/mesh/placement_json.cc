@@ -21,15 +21,14 @@ std::int64_t integer_in(const json& value) {
   return value.get<std::int64_t>();
 }
 
-const json& list_in(const json& value) {
-  if (!value.is_array()) {
-    throw InvalidInput(fmt::format("a placement has {} for a list", value.dump()));
-  }
-  return value;
+void require_list(const json& value) {
+  if (value.is_array()) return;
+  throw InvalidInput(fmt::format("a placement has {} for a list", value.dump()));
 }
 
 Range range_in(const json& value) {
-  if (list_in(value).size() != 2) {
+  require_list(value);
+  if (value.size() != 2) {
     throw InvalidInput(fmt::format("a placement has {} for [begin, end]", value.dump()));
   }
   return {integer_in(value[0]), integer_in(value[1])};
@@ -59,8 +58,9 @@ Placement placement_from_json(const json& value) {
                       .shape = {},
                       .box = {},
                       .elements = range_in(value["elements"])};
-  for (const json& size : list_in(value["shape"])) placement.shape.push_back(integer_in(size));
-  for (const json& range : list_in(value["box"])) placement.box.push_back(range_in(range));
+  for (const char* list : {"shape", "box"}) require_list(value[list]);
+  for (const json& size : value["shape"]) placement.shape.push_back(integer_in(size));
+  for (const json& range : value["box"]) placement.box.push_back(range_in(range));
   require_none(placement.problems());
   return placement;
 }

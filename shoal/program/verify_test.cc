@@ -19,7 +19,7 @@ using testing::IsEmpty;
 
 // A compiled job that a test then spoils.
 struct Fixture {
-  explicit Fixture(Plan plan, int blocks = 2, bool buffers = false) {
+  explicit Fixture(const Plan& plan, int blocks = 2, bool buffers = false) {
     auto chain = chain_facts(blocks);
     for (BlockFacts& block : chain) {
       if (buffers) {
