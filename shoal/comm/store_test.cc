@@ -123,6 +123,7 @@ TEST(TcpStore, StrangersAndGarbageDisturbNobody) {
   const Watchdog watchdog("strangers");
   const auto server = serve_store("127.0.0.1", 0, kSecret);
   const auto store = connect_store("127.0.0.1", server->port(), kSecret, soon());
+  std::string why;
   std::vector<Socket> strangers;
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     strangers.push_back(connect_tcp("127.0.0.1", server->port(), soon(), why));
@@ -172,7 +173,6 @@ TEST(TcpStore, DropsAClientThatAnnouncesTooMuch) {
 }
 
 TEST(TcpStore, NamesAddressAndPortWhenNobodyServes) {
-  std::string why;
   int port = 0;
   {
     const Socket taken = listen_tcp("127.0.0.1", 0);
