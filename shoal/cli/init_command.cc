@@ -63,9 +63,12 @@ std::vector<std::string> trainable_settings(const InitArguments& arguments) {
     return settings;
   }
   std::optional<std::string> reason;
-  for (const char* data : {"fashion-mnist", "random"}) {
+  const std::vector<std::pair<const char*, std::vector<std::string>>> candidates = {
+      {"fashion-mnist", {}}, {"random", {}}, {"random", {"data.shape=[3, 32, 32]"}}};
+  for (const auto& [data, more] : candidates) {
     try {
       std::vector<std::string> settings = settings_of(arguments, data);
+      settings.insert(settings.end(), more.begin(), more.end());
       require_trainable(job_of(settings));
       if (reason) std::cerr << "note: " << *reason << std::endl;
       return settings;

@@ -52,7 +52,7 @@ TEST(JobTemplate, SaysWhatTheSettingsSay) {
 TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
   const std::string text = job_template(kSettings, "A title");
   EXPECT_THAT(text, AllOf(HasSubstr("# A title\n"), HasSubstr("\n[model]\n"),
-                          HasSubstr("\nname = \"mlp\""), HasSubstr("\n# batch = 128  "),
+                          HasSubstr("\nname = \"mlp\""), HasSubstr("\n# batch = 128\n"),
                           HasSubstr("\n# beta1 = 0.9"), HasSubstr("\n# weight_decay = 0.0"),
                           HasSubstr("\n# collective_seconds = 300.0")));
   // Of other data, and other optimizers.

@@ -128,7 +128,8 @@ void work_for_ever(const Blow& blow, Group& group) {
         std::vector<float> gathered(blow.elements * static_cast<std::size_t>(blow.size));
         group.all_gather(all, buffer(std::span(gathered)), deadline());
         for (std::size_t i = 0; i < gathered.size(); ++i) {
-          right(gathered[i] == static_cast<float>(i / blow.elements));
+          const std::size_t rank = i / blow.elements;
+          right(gathered[i] == static_cast<float>(rank));
         }
         break;
       }
@@ -140,16 +141,16 @@ void work_for_ever(const Blow& blow, Group& group) {
   }
 }
 
-enum Code : int { kNamedRightly = 42, kNamedWrongly = 43, kOther = 44 };
+enum Code : int { named_rightly = 42, named_wrongly = 43, other = 44 };
 
 int judged(const Blow& blow, const std::vector<int>& named) {
-  return named == std::vector<int>{blow.victim} ? kNamedRightly : kNamedWrongly;
+  return named == std::vector<int>{blow.victim} ? named_rightly : named_wrongly;
 }
 
 int be_rank(const Blow& blow, int rank, const StoreProcess& served, Board& board) {
   const Watchdog watchdog(fmt::format("rank {} of {}", rank, blow.text()));
   const CommOptions options = options_of(blow.engine, blow.algorithm, blow.size);
-  int code = kOther;
+  int code = other;
   std::string said;
   try {
     const auto store = with_prefix(served.connect(), fmt::format("{}/", blow.seed));
@@ -164,7 +165,7 @@ int be_rank(const Blow& blow, int rank, const StoreProcess& served, Board& board
     said = error.what();
   } catch (const TimedOut& error) {
     board.heard_ms[rank] = now_ms();
-    code = blow.stops ? judged(blow, error.missing) : kOther;
+    code = blow.stops ? judged(blow, error.missing) : other;
     said = error.what();
   } catch (const std::exception& error) {
     said = error.what();
@@ -201,7 +202,7 @@ class KilledRanks : public testing::Test {
     std::vector<std::int64_t> took;
     for (int rank = 0; rank < blow.size; ++rank) {
       if (rank == blow.victim) continue;
-      EXPECT_EQ(processes_.end_of(ranks[rank]), kNamedRightly)
+      EXPECT_EQ(processes_.end_of(ranks[rank]), named_rightly)
           << blow.text() << ": rank " << rank << " says: " << board->said[rank];
       took.push_back(board->heard_ms[rank] - struck);
     }

@@ -104,7 +104,7 @@ TEST(Schedules, CountLengthsThatDoNotDivide) {
       }
       EXPECT_EQ(sum, counts.total);
       if (algorithm == Algorithm::ring || algorithm == Algorithm::two_shot) {
-        EXPECT_EQ(counts.total, 2 * 5 * elements);
+        EXPECT_EQ(counts.total, 10 * elements);
       }
     }
   }

@@ -26,7 +26,7 @@ TEST(Dependencies, ASingleWorkerRunsOneAfterTheOther) {
 
 TEST(Dependencies, AReductionRunsBesideTheNextBackward) {
   Plan plan = plan_over({{"data", 2}}, 8);
-  plan.data_parallel.bucket_bytes = 256 * 256 * 4;
+  plan.data_parallel.bucket_bytes = std::int64_t{256} * 256 * 4;
   const Program program = train_program(plan);
   ASSERT_EQ(text_of(program), "Load F0 F1 Loss B1 AllReduce(1) B0 AllReduce(0) Agree Update");
   const auto needs = dependencies(program);

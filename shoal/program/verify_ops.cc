@@ -92,7 +92,7 @@ class OpCheck {
       return fmt::format("forward in mode {} in a program that {}", name_of(op.mode),
                          trains() ? "trains" : "does not train");
     }
-    const std::string fault = block_fault(op);
+    std::string fault = block_fault(op);
     if (!fault.empty()) return fault;
     return block_difference(op, context_.make.forward(op.block, op.micro_batch, op.mode));
   }
@@ -108,7 +108,7 @@ class OpCheck {
   }
 
   std::string backward_fault(const Op& op) const {
-    const std::string fault = block_fault(op);
+    std::string fault = block_fault(op);
     if (!fault.empty()) return fault;
     if (op.block < context_.make.lowest_trainable()) {
       return fmt::format("the lowest trainable block is {}: nothing below needs a backward",

@@ -88,7 +88,7 @@ def bash(folder):
     check(one.words("shoal train job.toml --set train.opti"),
           ["train", "job.toml", "--set", "train.optimizer="], "a key")
     check(one.words("shoal train --set train.optimizer=ad", ALL),
-          ["train", "--set", "train.optimizer=adam", "adamw"], "values of a key")
+          ["train", "--set", "train.optimizer=adagrad", "adam", "adamw"], "values of a key")
     check(one.words("shoal train --set train.optimizer=sgd --set model.name=conv"),
           ["train", "--set", "train.optimizer=sgd", "--set", "model.name=convnet"],
           "another key's value")
@@ -122,7 +122,8 @@ def other(shell, folder):
     check(offered("shoal comm be"), ["bench"], "fish: a command of a group")
     check(offered("shoal train job.toml --mode "), ["processes", "threads"], "fish: values")
     check(offered("shoal train --set train.optimizer=ad"),
-          ["train.optimizer=adam", "train.optimizer=adamw"], "fish: values of a key")
+          ["train.optimizer=adagrad", "train.optimizer=adam",
+           "train.optimizer=adamw"], "fish: values of a key")
 
 
 with tempfile.TemporaryDirectory(prefix="shoal-completion-") as name:
