@@ -31,8 +31,9 @@ std::optional<ElementType> type_of_code(std::uint8_t code) {
       return ElementType::float32;
     case 0x0E:
       return ElementType::float64;
+    default:
+      return std::nullopt;
   }
-  return std::nullopt;
 }
 
 std::uint32_t big_endian(const std::uint8_t* b) {
@@ -98,6 +99,7 @@ void swap_bytes(std::span<std::byte> values, std::size_t width) {
 template <typename From, typename To>
 void convert(const AlignedBytes& from, std::span<To> to) {
   const auto source = from.as<From>();
+  // Bytes with a sign are numbers here. NOLINTNEXTLINE(bugprone-signed-char-misuse)
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<To>(source[i]);
 }
 

@@ -115,7 +115,7 @@ TEST_F(ImageFolderTest, MakesSamplesOfOneSizeOfPicturesOfAny) {
   const Batch batch = read_all(*splits.train);
   // The third is not resized: its middle, as stored.
   const TestPicture third = gradient(3, 16, 16);
-  const float* const sample = batch.floats().data() + 2 * 3 * 144;
+  const float* const sample = batch.floats().data() + std::ptrdiff_t{2} * 3 * 144;
   EXPECT_EQ(sample[0], third.at(2, 2, 0));
   EXPECT_EQ(sample[143], third.at(13, 13, 0));
   // A linear picture stays about linear: the first shrinks by 20 / 16, and loses 2 rows and 10

@@ -23,16 +23,16 @@ struct TestPicture {
   int width = 0;
   std::vector<std::uint8_t> bytes;
 
-  TestPicture(int channels_, int height_, int width_)
-      : channels(channels_),
-        height(height_),
-        width(width_),
-        bytes(static_cast<std::size_t>(channels_ * height_ * width_)) {}
+  TestPicture(int its_channels, int its_height, int its_width)
+      : channels(its_channels),
+        height(its_height),
+        width(its_width),
+        bytes(static_cast<std::size_t>(its_channels) * its_height * its_width) {}
   std::uint8_t& at(int y, int x, int c) {
-    return bytes[static_cast<std::size_t>((y * width + x) * channels + c)];
+    return bytes[(static_cast<std::size_t>(y) * width + x) * channels + c];
   }
   std::uint8_t at(int y, int x, int c) const {
-    return bytes[static_cast<std::size_t>((y * width + x) * channels + c)];
+    return bytes[(static_cast<std::size_t>(y) * width + x) * channels + c];
   }
   PictureView view() const {
     return PictureView::interleaved(bytes.data(), channels, height, width);

@@ -1,6 +1,7 @@
 #include "shoal/optim/moving_average.h"
 
 #include <ATen/Functions.h>
+#include <ATen/core/grad_mode.h>
 
 #include "shoal/core/check.h"
 

@@ -1,6 +1,7 @@
 #include "shoal/optim/optimizer.h"
 
 #include <ATen/Functions.h>
+#include <ATen/core/grad_mode.h>
 
 #include "shoal/core/check.h"
 #include "shoal/optim/chunked_updates.h"

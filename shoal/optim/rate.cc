@@ -179,8 +179,10 @@ double rate_at(const RateOptions& options, std::int64_t step, const RateFacts& f
   switch (options.kind) {
     case RateKind::constant:
       return top;
-    case RateKind::step:
-      return top * std::pow(options.step_factor, static_cast<double>(done / options.step_every));
+    case RateKind::step: {
+      const std::int64_t falls = done / options.step_every;
+      return top * std::pow(options.step_factor, static_cast<double>(falls));
+    }
     case RateKind::cosine:
       return annealed(Anneal::cosine, top, low, share);
     case RateKind::linear:

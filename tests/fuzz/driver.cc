@@ -96,7 +96,7 @@ void mutate(std::string& input, Random& random) {
     case 5:
       input.insert(at, input.substr(below(random, input.size() + 1), length));
       break;
-    case 6:
+    default:
       if (random() % 4 == 0) input.resize(at);
       break;
   }
