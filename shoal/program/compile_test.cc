@@ -166,7 +166,8 @@ TEST(Compile, BlocksSumOverTheRanksOfTheirBatch) {
 }
 
 TEST(Compile, ABlockThatHasTheWholeBatchMeetsNobody) {
-  for (const Op& op : train_programs(summing_chain(), plan_over({{"pipe", 2}}, 8))[0].ops) {
+  const RankPrograms programs = train_programs(summing_chain(), plan_over({{"pipe", 2}}, 8));
+  for (const Op& op : programs[0].ops) {
     if (op.kind == OpKind::forward) {
       EXPECT_FALSE(meets_others(op));
     }
