@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "shoal/core/error.h"
+#include "shoal/core/module_file.h"
 
 namespace shoal {
 namespace {
@@ -107,30 +108,14 @@ OfThisProcess& of_this_process() {
 
 }  // namespace
 
-// They lie in a folder beside the program or library that this code is part of, or where shoal was
-// installed.
 std::filesystem::path mpi_file(Mpi which, std::string_view kind) {
   const std::string name =
       fmt::format("shoal_mpi_{}_{}{}", kind, name_of(which), kind == "module" ? ".so" : "");
-  std::vector<std::filesystem::path> folders;
-  Dl_info own{};
-  if (dladdr(reinterpret_cast<const void*>(&mpi_file), &own) != 0) {
-    std::error_code ignored;
-    std::filesystem::path at = std::filesystem::canonical(own.dli_fname, ignored);
-    for (int up = 0; up < 3 && at.has_parent_path(); ++up) {
-      at = at.parent_path();
-      folders.push_back(at / SHOAL_MODULES);
-    }
-  }
-  folders.emplace_back(SHOAL_INSTALLED_MODULES);
-  for (const std::filesystem::path& folder : folders) {
-    std::error_code ignored;
-    if (std::filesystem::exists(folder / name, ignored)) return folder / name;
-  }
+  if (const auto file = find_module_file(name)) return *file;
   throw InvalidInput(fmt::format(
       "{} cannot be used: {} is neither beside this program nor in {}; build shoal where the "
       "headers of {} are installed ({} on Debian)",
-      full_name(which), name, SHOAL_INSTALLED_MODULES, full_name(which), header_package(which)));
+      full_name(which), name, installed_modules(), full_name(which), header_package(which)));
 }
 
 std::shared_ptr<MpiCalls> load_mpi(Mpi which) {

@@ -4,37 +4,21 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <vector>
 
 #include "shoal/core/error.h"
+#include "shoal/core/module_file.h"
 
 namespace shoal {
 namespace {
 
 constexpr const char* kArrowModule = "shoal_arrow.so";
 
-// In a folder beside the program or library that this code is part of, or where shoal was
-// installed.
 std::filesystem::path arrow_module_file() {
-  std::vector<std::filesystem::path> folders;
-  Dl_info own{};
-  if (dladdr(reinterpret_cast<const void*>(&load_arrow), &own) != 0) {
-    std::error_code ignored;
-    std::filesystem::path at = std::filesystem::canonical(own.dli_fname, ignored);
-    for (int up = 0; up < 3 && at.has_parent_path(); ++up) {
-      at = at.parent_path();
-      folders.push_back(at / SHOAL_MODULES);
-    }
-  }
-  folders.emplace_back(SHOAL_INSTALLED_MODULES);
-  for (const std::filesystem::path& folder : folders) {
-    std::error_code ignored;
-    if (std::filesystem::exists(folder / kArrowModule, ignored)) return folder / kArrowModule;
-  }
+  if (const auto file = find_module_file(kArrowModule)) return *file;
   throw InvalidInput(
       fmt::format("parquet and typed-csv cannot be read: {} is neither beside this program nor in "
                   "{}; run `pip install pyarrow==26.0.1` beside LibTorch and build shoal again",
-                  kArrowModule, SHOAL_INSTALLED_MODULES));
+                  kArrowModule, installed_modules()));
 }
 
 }  // namespace
