@@ -1,6 +1,8 @@
 #include "shoal/checkpoint/checkpoint.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -2,6 +2,7 @@
 #include "shoal/checkpoint/checkpoint.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -49,7 +49,7 @@ class CheckpointWriter::Impl {
   Impl(CheckpointOptions options, int rank, int size)
       : options_(std::move(options)), rank_(rank), size_(size) {
     require_usable_folder(options_.path);
-    thread_ = std::jthread([this](std::stop_token stop) { work_when_asked(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { work_when_asked(stop); });
   }
 
   void begin(std::int64_t step, const std::vector<PersistentTensor>& tensors,
@@ -152,7 +152,7 @@ class CheckpointWriter::Impl {
     }
   }
 
-  void work_when_asked(std::stop_token stop) {
+  void work_when_asked(const std::stop_token& stop) {
     name_this_thread("checkpoint");
     setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
     const auto has_work = [this] {

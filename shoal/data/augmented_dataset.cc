@@ -9,14 +9,6 @@
 #include "shoal/core/error.h"
 
 namespace shoal {
-namespace {
-
-const Dataset& checked(const Dataset& whole, const AugmentOptions& options) {
-  require_augmentable(whole, options);
-  return whole;
-}
-
-}  // namespace
 
 void require_augmentable(const Dataset& whole, const AugmentOptions& options) {
   require_none(options.problems());
@@ -35,7 +27,9 @@ void require_augmentable(const Dataset& whole, const AugmentOptions& options) {
 
 AugmentedDataset::AugmentedDataset(const Dataset& whole, const AugmentOptions& options,
                                    std::uint64_t seed)
-    : Dataset(whole.facts()), whole_(checked(whole, options)), augmentation_(options, seed) {}
+    : Dataset(whole.facts()), whole_(whole), augmentation_(options, seed) {
+  require_augmentable(whole, options);
+}
 
 void AugmentedDataset::read(std::span<const std::int64_t> ids, Batch& out) const {
   read_unmixed(ids, out);

@@ -28,13 +28,13 @@ class NpyTest : public testing::Test {
   }
   // Two values of `type` as samples of one float.
   std::vector<float> floats(const std::string& type, const std::string& values) {
-    const Samples read = samples(npy_header(type, "(2,)") + values, kTwoLabels, {.classes = 2});
+    const Samples read = samples(npy_header(type, "(2,)") + values, two_labels_, {.classes = 2});
     EXPECT_EQ(read.type, ElementType::float32);
     EXPECT_THAT(read.shape, ElementsAre(1));
     const auto all = read.values.as<float>();
     return {all.begin(), all.end()};
   }
-  const std::string kTwoLabels = npy_header("|u1", "(2,)") + std::string("\0\1", 2);
+  const std::string two_labels_ = npy_header("|u1", "(2,)") + std::string("\0\1", 2);
   TempFolder folder_;
 };
 
@@ -81,13 +81,13 @@ TEST_F(NpyTest, ReadsEveryTypeInBothByteOrders) {
 
 TEST_F(NpyTest, KeepsBytesAsBytes) {
   const Samples read =
-      samples(npy_header("|u1", "(2, 2, 3)") + counting(12), kTwoLabels, {.classes = 4});
+      samples(npy_header("|u1", "(2, 2, 3)") + counting(12), two_labels_, {.classes = 4});
   EXPECT_EQ(read.type, ElementType::uint8);
   EXPECT_THAT(read.shape, ElementsAre(1, 2, 3));
   EXPECT_EQ(read.values.as<std::uint8_t>()[11], 11);
   EXPECT_THAT(read.labels, ElementsAre(0, 1));
   EXPECT_EQ(read.classes, 4);
-  EXPECT_EQ(samples(npy_header("|u1", "(2, 3)") + counting(6), kTwoLabels).classes, 2);
+  EXPECT_EQ(samples(npy_header("|u1", "(2, 3)") + counting(6), two_labels_).classes, 2);
 }
 
 TEST_F(NpyTest, ReadsVersions2And3) {
@@ -112,13 +112,13 @@ TEST_F(NpyTest, ReadsHeadersOfOtherWriters) {
 
 // The value at (i, j, k, l) tells its place, whatever the order in the file.
 TEST_F(NpyTest, PutsColumnMajorValuesInRows) {
-  constexpr int kSizes[] = {70, 3, 2, 5};
+  constexpr std::uint64_t kSizes[] = {70, 3, 2, 5};
   std::string values;
-  for (int l = 0; l < kSizes[3]; ++l) {
-    for (int k = 0; k < kSizes[2]; ++k) {
-      for (int j = 0; j < kSizes[1]; ++j) {
-        for (int i = 0; i < kSizes[0]; ++i) {
-          values += little_endian(static_cast<std::uint64_t>(i * 30 + j * 10 + k * 5 + l), 2);
+  for (std::uint64_t l = 0; l < kSizes[3]; ++l) {
+    for (std::uint64_t k = 0; k < kSizes[2]; ++k) {
+      for (std::uint64_t j = 0; j < kSizes[1]; ++j) {
+        for (std::uint64_t i = 0; i < kSizes[0]; ++i) {
+          values += little_endian(i * 30 + j * 10 + k * 5 + l, 2);
         }
       }
     }
@@ -128,7 +128,7 @@ TEST_F(NpyTest, PutsColumnMajorValuesInRows) {
   EXPECT_THAT(read.shape, ElementsAre(3, 2, 5));
   const auto floats = read.values.as<float>();
   for (std::size_t i = 0; i < floats.size(); ++i) ASSERT_EQ(floats[i], static_cast<float>(i));
-  const Samples bytes = samples(npy_header("|u1", "(2, 3)", true) + "adbecf", kTwoLabels);
+  const Samples bytes = samples(npy_header("|u1", "(2, 3)", true) + "adbecf", two_labels_);
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.values.data()), 6), "abcdef");
 }
 
@@ -146,17 +146,17 @@ TEST_F(NpyTest, ReadsNumbersToPredict) {
 TEST_F(NpyTest, RefusesWhatIsNotFiniteUnlessAllowed) {
   const std::string inputs =
       npy_header("<f4", "(2,)") + little_endian(0x3F800000, 4) + little_endian(0x7FC00000, 4);
-  EXPECT_THAT(refusal([&] { samples(inputs, kTwoLabels); }),
+  EXPECT_THAT(refusal([&] { samples(inputs, two_labels_); }),
               AllOf(StartsWith("Corrupt: "),
                     HasSubstr("x.npy: byte 132: expected a finite number, found nan")));
-  const Samples read = samples(inputs, kTwoLabels, {.allow_non_finite = true});
+  const Samples read = samples(inputs, two_labels_, {.allow_non_finite = true});
   EXPECT_TRUE(std::isnan(read.values.as<float>()[1]));
   const std::string halves =
       npy_header("<f2", "(2,)") + little_endian(0x7C00, 2) + little_endian(0xFE00, 2);
-  EXPECT_THAT(refusal([&] { samples(halves, kTwoLabels); }), HasSubstr("byte 128"));
+  EXPECT_THAT(refusal([&] { samples(halves, two_labels_); }), HasSubstr("byte 128"));
   const auto wide = npy_header("<f8", "(2,)") +
                     little_endian(std::bit_cast<std::uint64_t>(1e300), 8) + little_endian(0, 8);
-  EXPECT_THAT(refusal([&] { samples(wide, kTwoLabels, {.allow_non_finite = true}); }),
+  EXPECT_THAT(refusal([&] { samples(wide, two_labels_, {.allow_non_finite = true}); }),
               HasSubstr("byte 128: expected a number that 32 bits can hold, found 1e+300"));
 }
 
@@ -164,7 +164,7 @@ TEST_F(NpyTest, RefusesLabelsThatAreNone) {
   const std::string inputs = npy_header("|u1", "(2, 3)") + counting(6);
   EXPECT_THAT(refusal([&] { samples(inputs, npy_header("|i1", "(2,)") + "\1\xFF"); }),
               HasSubstr("y.npy: byte 129: expected a label of 0 to 16777215, found -1"));
-  EXPECT_THAT(refusal([&] { samples(inputs, kTwoLabels, {.classes = 1}); }),
+  EXPECT_THAT(refusal([&] { samples(inputs, two_labels_, {.classes = 1}); }),
               HasSubstr("byte 129: expected a label of 0 to 0, found 1"));
   EXPECT_THAT(
       refusal([&] { samples(inputs, npy_header("<u8", "(2,)") + std::string(16, '\xFF')); }),
@@ -173,7 +173,7 @@ TEST_F(NpyTest, RefusesLabelsThatAreNone) {
               HasSubstr("found float32: for numbers to predict set data.task"));
   EXPECT_THAT(refusal([&] { samples(inputs, inputs); }),
               HasSubstr("y.npy: expected labels of one size, found the shape 2 x 3"));
-  EXPECT_THAT(refusal([&] { samples(npy_header("|u1", "(3,)") + "abc", kTwoLabels); }),
+  EXPECT_THAT(refusal([&] { samples(npy_header("|u1", "(3,)") + "abc", two_labels_); }),
               AllOf(StartsWith("InvalidInput: "), HasSubstr("has 3 samples, but"),
                     HasSubstr("has 2 labels")));
 }

@@ -48,7 +48,8 @@ void require_equal_form(const Samples& train, const Samples& test, std::string_v
                   fmt::join(test.shape, "x")));
 }
 
-Files read_idx_folder(const DataOptions& options, std::int64_t classes, std::stop_token stop) {
+Files read_idx_folder(const DataOptions& options, std::int64_t classes,
+                      const std::stop_token& stop) {
   const std::filesystem::path folder = idx_folder(options);
   Files files;
   files.train = read_idx_samples(find_idx_file(folder, {kTrainImages}),
@@ -214,7 +215,7 @@ DataSplits open_files(const DataOptions& options, std::uint64_t seed, std::stop_
   Files files = read_files(options, std::move(stop));
   const bool uncut = !files.test.has_value();
   Split split = split_rows(files.train.count, uncut ? options.test : 0, options.validation, seed,
-                           name_of(options.name).data());
+                           name_of(options.name));
   const double unit = files.train.type == ElementType::uint8 ? kByteUnit : 1.0;
   const auto groups = static_cast<std::size_t>(normalization_groups(files.train));
   const Scaling scaling =
@@ -232,7 +233,7 @@ DataSplits open_image_folder(const DataOptions& options, std::uint64_t seed,
                              const std::stop_token& stop) {
   const ImageFolder folder = list_image_folder(options.path, stop);
   Split split = split_rows(folder.train->size(), folder.test ? 0 : options.test, options.validation,
-                           seed, name_of(options.name).data());
+                           seed, name_of(options.name));
   const PictureFit fit{.resize = options.resize, .crop = options.crop};
   const PictureSize window = options.crop > 0
                                  ? PictureSize{.height = options.crop, .width = options.crop}
@@ -272,7 +273,7 @@ DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std:
       stop);
   const bool uncut = options.test_path.empty();
   Split split = split_rows(train->size(), uncut ? options.test : 0, options.validation, seed,
-                           name_of(options.name).data());
+                           name_of(options.name));
   const auto width = static_cast<std::size_t>(train->form().width());
   const Scaling scaling =
       scaling_of(options, 1.0, width, [&] { return measure(*train, split.train, stop); });

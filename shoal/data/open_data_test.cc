@@ -19,7 +19,7 @@ using testing::SizeIs;
 using testing::StartsWith;
 
 std::string mnist_like(std::uint32_t count, std::uint32_t height = 2) {
-  return idx_header(0x08, {count, height, 2}) + counting(count * height * 2);
+  return idx_header(0x08, {count, height, 2}) + counting(std::size_t{count} * height * 2);
 }
 std::string labels_like(std::uint32_t count) {
   std::string labels = counting(count);
@@ -246,7 +246,7 @@ TEST(DataOpening, StopsInItsDestructor) {
   TempFolder folder;
   DataOptions options;
   options.name = DataName::csv;
-  options.path = folder.write("t.csv.gz", gzip(std::string(20'000'000, ' '))).string();
+  options.path = folder.write("t.csv.gz", gzip(std::string(8'000'000, ' '))).string();
   { DataOpening opening(options, 9); }  // would refuse the table if it were read to the end
   SUCCEED();
 }

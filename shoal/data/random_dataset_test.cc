@@ -27,7 +27,7 @@ TEST(RandomDataset, DependsOnSeedPartAndNumberOnly) {
   const Batch all = read_all(data);
   Batch one;
   data.read(std::vector<std::int64_t>{42, 7}, one);
-  EXPECT_THAT(one.floats().first(20), ElementsAreArray(all.floats().subspan(42 * 20, 20)));
+  EXPECT_THAT(one.floats().first(20), ElementsAreArray(all.floats().subspan(840, 20)));
   EXPECT_EQ(one.labels[1], all.labels[7]);
   RandomDatasetOptions other = classes_of(5);
   other.seed = 4;

@@ -22,7 +22,7 @@ std::int64_t rows_of(double part, std::int64_t n) {
 }  // namespace
 
 Split split_rows(std::int64_t n, double test, double validation, std::uint64_t seed,
-                 const char* name) {
+                 std::string_view name) {
   check(n >= 0 && n <= std::numeric_limits<std::uint32_t>::max(), "rows are counted in 32 bits");
   const std::int64_t tests = rows_of(test, n);
   const std::int64_t validations = rows_of(validation, n);

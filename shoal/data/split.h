@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace shoal {
@@ -18,6 +19,6 @@ struct Split {
 // part does not depend on the size of the validation part. n < 2^32.
 // Throws InvalidInput when nothing is left to train on; `name` is for the message.
 Split split_rows(std::int64_t n, double test, double validation, std::uint64_t seed,
-                 const char* name);
+                 std::string_view name);
 
 }  // namespace shoal

@@ -69,8 +69,9 @@ FakeColumn texts(const std::string& name, std::vector<std::string> values) {
 
 class TableRowsTest : public testing::Test {
  protected:
-  std::shared_ptr<TableRows> rows(std::vector<FakeColumn> columns, const TableOptions& options = {},
-                                  std::vector<std::int64_t> groups = {2, 3}) {
+  std::shared_ptr<TableRows> rows(const std::vector<FakeColumn>& columns,
+                                  const TableOptions& options = {},
+                                  const std::vector<std::int64_t>& groups = {2, 3}) {
     return std::make_shared<TableRows>(
         path_, [=] { return std::make_unique<FakeTable>(columns, groups); }, options);
   }

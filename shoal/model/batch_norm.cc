@@ -2,8 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <cstdint>
-
 #include "shoal/core/error.h"
 
 namespace shoal {
@@ -65,6 +63,11 @@ at::Tensor beside(const at::Tensor& of_channels, const at::Tensor& x) {
   return of_channels.to(x.scalar_type()).view(shape);
 }
 
+struct BorrowedSums final : torch::CustomClassHolder {
+  explicit BorrowedSums(BatchSums* borrowed) : sums(borrowed) {}
+  BatchSums* sums;
+};
+
 // With mean and variance given, LibTorch's kernels for evaluation are the forward; their backward
 // takes mean and variance for constants, so it gives the sums that the true one needs.
 class Normalise : public torch::autograd::Function<Normalise> {
@@ -77,7 +80,8 @@ class Normalise : public torch::autograd::Function<Normalise> {
     context->save_for_backward({x, weight, batch.mean, batch.variance});
     context->saved_data["values"] = batch.values;
     context->saved_data["epsilon"] = epsilon;
-    context->saved_data["sums"] = reinterpret_cast<std::intptr_t>(sums);
+    context->saved_data["sums"] =
+        c10::IValue::make_capsule(c10::make_intrusive<BorrowedSums>(sums));
     if (x.numel() == 0) return at::empty_like(x);
     return std::get<0>(at::native_batch_norm(x, weight, bias, batch.mean, batch.variance,
                                              /*training=*/false, /*momentum=*/0, epsilon));
@@ -88,7 +92,8 @@ class Normalise : public torch::autograd::Function<Normalise> {
     const at::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &variance = saved[3];
     const double values = context->saved_data["values"].toDouble();
     const double epsilon = context->saved_data["epsilon"].toDouble();
-    auto* over = reinterpret_cast<BatchSums*>(context->saved_data["sums"].toInt());
+    const auto held = context->saved_data["sums"].toCapsule();
+    BatchSums* const over = static_cast<const BorrowedSums&>(*held).sums;
 
     at::Tensor of_x = at::empty_like(x), of_weight = at::zeros_like(weight),
                of_bias = at::zeros_like(weight);

@@ -13,7 +13,7 @@ namespace shoal {
 namespace {
 
 void convert(Block& block, at::ScalarType type) {
-  const auto set = [type](at::Tensor tensor) {
+  const auto set = [type](const at::Tensor& tensor) {
     if (tensor.defined() && tensor.is_floating_point() && tensor.scalar_type() != type) {
       tensor.set_data(tensor.detach().to(type));
     }

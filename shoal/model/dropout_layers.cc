@@ -20,9 +20,7 @@ class Dropout final : public Layer {
   at::Tensor forward(const at::Tensor& x, const Context& context, bool may_overwrite) override {
     if (!context.training() || rate_ == 0) return x;
     const at::Tensor mask = keep_mask(x, context).to(x.scalar_type());
-    if (!may_overwrite) return x * mask;
-    at::Tensor same = x;
-    return same.mul_(mask);
+    return may_overwrite ? x.mul_(mask) : x * mask;
   }
   bool output_is_free() const override { return true; }
 

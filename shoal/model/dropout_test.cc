@@ -10,7 +10,7 @@ using testing::block_of;
 using Json = nlohmann::json;
 
 // What is kept of ones: the mask of samples `ids` in `step`.
-at::Tensor mask(Block& block, const Shape& sample, std::vector<std::int64_t> ids,
+at::Tensor mask(Block& block, const Shape& sample, const std::vector<std::int64_t>& ids,
                 std::int64_t step = 0, ForwardMode mode = ForwardMode::train,
                 at::ScalarType type = at::kFloat) {
   Shape shape{static_cast<std::int64_t>(ids.size())};

@@ -12,7 +12,7 @@ using testing::tensor_of;
 using Json = nlohmann::json;
 namespace nn = torch::nn;
 
-at::Tensor random_input(std::vector<std::int64_t> shape) {
+at::Tensor random_input(const std::vector<std::int64_t>& shape) {
   return torch::rand(shape, torch::TensorOptions(torch::kDouble)) - 0.5;
 }
 

@@ -22,7 +22,7 @@ struct Net : nn::Module {
     norm = register_module("norm", nn::BatchNorm1d(4));
     scale = register_parameter("scale", torch::randn({4}));
   }
-  at::Tensor forward(at::Tensor x) { return torch::relu(norm(first(x))) * scale; }
+  at::Tensor forward(const at::Tensor& x) { return torch::relu(norm(first(x))) * scale; }
 };
 
 Chain net_chain() {
@@ -161,7 +161,7 @@ struct Branching : nn::Module {
     late = register_module("late", nn::Linear(4, 2));
     unused = register_module("unused", nn::Linear(4, 4));
   }
-  at::Tensor forward(at::Tensor x) {
+  at::Tensor forward(const at::Tensor& x) {
     const at::Tensor hidden = early(x);
     return late(torch::relu(hidden) + torch::tanh(hidden) + x);
   }

@@ -94,7 +94,7 @@ struct TwoPaths : torch::nn::Module {
     shared = register_module("shared", torch::nn::Linear(10, 10));
     idle = register_module("idle", torch::nn::Linear(5, 5));  // no step uses it
   }
-  at::Tensor forward(at::Tensor x) {
+  at::Tensor forward(const at::Tensor& x) {
     const at::Tensor h = used(x);
     return shared(torch::tanh(shared(h))) + h;
   }
@@ -129,7 +129,7 @@ struct Branching : torch::nn::Module {
     often = register_module("often", torch::nn::Linear(6, 10));
     seldom = register_module("seldom", torch::nn::Linear(6, 10));
   }
-  at::Tensor forward(at::Tensor x) {
+  at::Tensor forward(const at::Tensor& x) {
     const at::Tensor words = (x * 3 + 6).floor().clamp(0, 11).to(at::kLong);
     const at::Tensor h = table(words).mean(1);
     at::Tensor y = often(h);

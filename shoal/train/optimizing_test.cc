@@ -16,9 +16,9 @@ namespace {
 using ::testing::HasSubstr;
 
 const std::vector<std::string>& every_optimizer() {
-  static const std::vector<std::string> kAll{"sgd",     "adam", "adamw", "rmsprop",
-                                             "adagrad", "lamb", "lars"};
-  return kAll;
+  static const std::vector<std::string> all{"sgd",     "adam", "adamw", "rmsprop",
+                                            "adagrad", "lamb", "lars"};
+  return all;
 }
 
 TEST(Optimizing, EveryOptimizerFollowsTheSingleWorker) {

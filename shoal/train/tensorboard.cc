@@ -12,10 +12,10 @@ namespace shoal::tensorboard {
 namespace {
 
 // Wire types of protocol buffers, and the fields of the messages that are written.
-enum Wire : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-enum EventField : std::uint8_t { kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5 };
-enum SummaryField : std::uint8_t { kValue = 1 };
-enum ValueField : std::uint8_t { kTag = 1, kSimpleValue = 2 };
+enum class Wire : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
+constexpr int kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;  // of Event
+constexpr int kValue = 1;                                                // of Summary
+constexpr int kTag = 1, kSimpleValue = 2;                                // of Summary.Value
 
 template <typename Number>
 void put_number(std::string& out, Number number) {
@@ -28,7 +28,7 @@ void put_number(std::string& out, Number number) {
 template <typename Number>
 Number number_at(std::string_view bytes) {
   Number number;
-  std::memcpy(&number, bytes.data(), sizeof number);
+  bytes.copy(reinterpret_cast<char*>(&number), sizeof number);
   return number;
 }
 
@@ -38,11 +38,11 @@ void put_varint(std::string& out, std::uint64_t value) {
 }
 
 void put_key(std::string& out, int field, Wire wire) {
-  put_varint(out, static_cast<std::uint64_t>(field) << 3 | wire);
+  put_varint(out, static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(wire));
 }
 
 void put_text(std::string& out, int field, std::string_view text) {
-  put_key(out, field, kBytes);
+  put_key(out, field, Wire::bytes);
   put_varint(out, text.size());
   out += text;
 }
@@ -74,17 +74,17 @@ class Fields {
     if (rest_.empty()) return false;
     const std::uint64_t key = varint();
     field_ = static_cast<int>(key >> 3);
-    switch (key & 7) {
-      case kVarint:
+    switch (static_cast<Wire>(key & 7)) {
+      case Wire::varint:
         number_ = varint();
         return true;
-      case kFixed64:
+      case Wire::fixed64:
         bytes_ = take(8);
         return true;
-      case kFixed32:
+      case Wire::fixed32:
         bytes_ = take(4);
         return true;
-      case kBytes:
+      case Wire::bytes:
         bytes_ = take(varint());
         return true;
       default:
@@ -148,14 +148,14 @@ std::string encode(const MetricsRecord& record) {
   for (const auto& [name, number] : record.values) {
     std::string value;
     put_text(value, kTag, record.set + "/" + name);
-    put_key(value, kSimpleValue, kFixed32);
+    put_key(value, kSimpleValue, Wire::fixed32);
     put_number(value, static_cast<float>(number));
     put_text(summary, kValue, value);
   }
   std::string event;
-  put_key(event, kWallTime, kFixed64);
+  put_key(event, kWallTime, Wire::fixed64);
   put_number(event, record.time);
-  put_key(event, kStep, kVarint);
+  put_key(event, kStep, Wire::varint);
   put_varint(event, static_cast<std::uint64_t>(record.step));
   put_text(event, kSummary, summary);
   return framed(event);

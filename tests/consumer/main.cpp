@@ -9,7 +9,7 @@ struct Net : torch::nn::Module {
     hidden = register_module("hidden", torch::nn::Linear(20, 32));
     output = register_module("output", torch::nn::Linear(32, 10));
   }
-  at::Tensor forward(at::Tensor x) { return output(torch::relu(hidden(x))); }
+  at::Tensor forward(const at::Tensor& x) { return output(torch::relu(hidden(x))); }
   torch::nn::Linear hidden{nullptr}, output{nullptr};
 };
 
