@@ -159,8 +159,8 @@ void add_predict(CommandSet& set) {
   CLI::Option* const on = add_set_option(predict, arguments.of.set);
   predict
       .add_option("--input", arguments.inputs,
-                  "Samples without labels, in place of the job's; may be repeated: a table of csv, "
-                  "a picture file of idx or fashion-mnist")
+                  "Samples without labels, in place of the job's; may be repeated: a table, an "
+                  "array, a file of idx or cifar, a picture or a folder of them")
       ->type_name(kFile)
       ->allow_extra_args(false)
       ->take_all()

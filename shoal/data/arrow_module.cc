@@ -43,4 +43,12 @@ std::shared_ptr<ArrowCalls> load_arrow() {
   return std::shared_ptr<ArrowCalls>(calls);
 }
 
+TableRows::Open opens_table(const DataOptions& options, const std::string& path) {
+  const std::shared_ptr<ArrowCalls> arrow = load_arrow();
+  if (options.name == DataName::parquet) return [=] { return arrow->open_parquet(path); };
+  const bool has_names = options.csv.header != CsvHeader::no;
+  const char separator = options.csv.separator.at(0);
+  return [=] { return arrow->open_csv(path, separator, has_names); };
+}
+
 }  // namespace shoal

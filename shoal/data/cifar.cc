@@ -167,4 +167,8 @@ TrainAndTest read_cifar(const std::filesystem::path& folder, CifarLabel label,
           .test = read_files({test}, format, names, stop)};
 }
 
+Samples read_cifar_file(const std::filesystem::path& file, CifarLabel label, std::stop_token stop) {
+  return read_files({file}, format_of(label), {}, stop);
+}
+
 }  // namespace shoal

@@ -30,4 +30,8 @@ struct TrainAndTest {
 TrainAndTest read_cifar(const std::filesystem::path& folder, CifarLabel label,
                         std::stop_token stop = {});
 
+// The records of one file, without class names. Throws as read_cifar does.
+Samples read_cifar_file(const std::filesystem::path& file, CifarLabel label,
+                        std::stop_token stop = {});
+
 }  // namespace shoal

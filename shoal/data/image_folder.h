@@ -27,6 +27,12 @@ class PictureFiles {
   // to be a file named .jpg, .jpeg or .png, in large or small letters. Throws InvalidInput naming
   // what is wrong: no class folder, one without pictures, another kind of file or folder in one.
   explicit PictureFiles(const std::filesystem::path& folder, const std::stop_token& stop = {});
+  // Pictures of unknown class, in the same order: one file, the files of a folder, or those of its
+  // folders. They belong to data of `classes`; their label is 0. Throws as above, and for a folder
+  // with both.
+  static PictureFiles without_labels(const std::filesystem::path& path,
+                                     std::vector<std::string> classes,
+                                     const std::stop_token& stop = {});
 
   const std::string& folder() const { return folder_; }
   const std::vector<std::string>& classes() const { return classes_; }
@@ -35,9 +41,15 @@ class PictureFiles {
   std::filesystem::path path(std::int64_t row) const;
 
  private:
+  PictureFiles() = default;
+  void add(std::string subfolder, const std::vector<std::string>& names);
+  std::size_t subfolder_of(std::int64_t row) const;
+
   std::string folder_;
   std::vector<std::string> classes_;
-  std::vector<std::int64_t> first_rows_;  // of each class
+  bool has_labels_ = true;                // subfolders are the classes
+  std::vector<std::string> subfolders_;   // "": the folder itself
+  std::vector<std::int64_t> first_rows_;  // of each subfolder
   std::string names_;                     // all of them, one after the other
   std::vector<std::uint64_t> ends_;       // of each name in names_
 };

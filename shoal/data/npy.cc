@@ -136,7 +136,13 @@ void put_row_major(const NpyArray& array, std::span<const T> from, std::span<T> 
   }
 }
 
-void take_inputs(NpyArray array, const NpyOptions& options, Samples& samples) {
+Samples samples_of(NpyArray array, bool allow_non_finite) {
+  constexpr std::int64_t kMostSamples = std::numeric_limits<std::uint32_t>::max();
+  if (array.shape[0] > kMostSamples) {
+    throw InvalidInput(fmt::format("{}: expected at most {} samples, found {}", array.path,
+                                   kMostSamples, array.shape[0]));
+  }
+  Samples samples;
   samples.count = array.shape[0];
   const std::size_t sizes = array.shape.size() - 1;
   if (sizes == 0 || sizes == 2) samples.shape = {1};
@@ -145,17 +151,18 @@ void take_inputs(NpyArray array, const NpyOptions& options, Samples& samples) {
     samples.type = ElementType::uint8;
     if (!array.fortran_order || array.shape.size() == 1) {
       samples.values = std::move(array.values);
-      return;
+      return samples;
     }
     samples.values.resize(array.values.size());
     put_row_major<std::uint8_t>(array, std::as_const(array).values.as<std::uint8_t>(),
                                 samples.values.as<std::uint8_t>());
-    return;
+    return samples;
   }
   samples.type = ElementType::float32;
-  const std::vector<float> floats = floats_of(array, options.allow_non_finite);
+  const std::vector<float> floats = floats_of(array, allow_non_finite);
   samples.values.resize(floats.size() * sizeof(float));
   put_row_major<float>(array, floats, samples.values.as<float>());
+  return samples;
 }
 
 void take_classes(const NpyArray& array, std::int64_t classes, Samples& samples) {
@@ -227,19 +234,18 @@ Samples read_npy_samples(const std::filesystem::path& inputs, const std::filesys
         fmt::format("{} has {} samples, but {} has {} labels: they do not belong together",
                     values.path, values.shape[0], answers.path, answers.shape[0]));
   }
-  constexpr std::int64_t kMostSamples = std::numeric_limits<std::uint32_t>::max();
-  if (values.shape[0] > kMostSamples) {
-    throw InvalidInput(fmt::format("{}: expected at most {} samples, found {}", values.path,
-                                   kMostSamples, values.shape[0]));
-  }
-  Samples samples;
-  take_inputs(std::move(values), options, samples);
+  Samples samples = samples_of(std::move(values), options.allow_non_finite);
   if (options.task == LearningTask::classification) {
     take_classes(answers, options.classes, samples);
   } else {
     samples.targets = floats_of(answers, options.allow_non_finite);
   }
   return samples;
+}
+
+Samples read_npy_inputs(const std::filesystem::path& inputs, bool allow_non_finite,
+                        std::stop_token stop) {
+  return samples_of(read_npy(inputs, std::move(stop)), allow_non_finite);
 }
 
 }  // namespace shoal

@@ -57,4 +57,8 @@ struct NpyOptions {
 Samples read_npy_samples(const std::filesystem::path& inputs, const std::filesystem::path& labels,
                          const NpyOptions& options, std::stop_token stop = {});
 
+// The inputs alone. Throws as read_npy, Corrupt for what is not finite unless that is allowed.
+Samples read_npy_inputs(const std::filesystem::path& inputs, bool allow_non_finite = false,
+                        std::stop_token stop = {});
+
 }  // namespace shoal

@@ -252,18 +252,9 @@ DataSplits open_image_folder(const DataOptions& options, std::uint64_t seed,
   return splits;
 }
 
-TableRows::Open opens_table(const DataOptions& options, const std::string& path,
-                            const std::shared_ptr<ArrowCalls>& arrow) {
-  if (options.name == DataName::parquet) return [=] { return arrow->open_parquet(path); };
-  const bool has_names = options.csv.header != CsvHeader::no;
-  const char separator = options.csv.separator.at(0);
-  return [=] { return arrow->open_csv(path, separator, has_names); };
-}
-
 DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std::stop_token& stop) {
-  const std::shared_ptr<ArrowCalls> arrow = load_arrow();
   const auto train = std::make_shared<const TableRows>(
-      options.path, opens_table(options, options.path, arrow),
+      options.path, opens_table(options, options.path),
       TableOptions{.label = options.csv.label,
                    .columns = options.csv.columns,
                    .task = options.csv.task,
@@ -282,14 +273,17 @@ DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std:
     test = std::make_shared<TableDataset>(
         part_name(options, "test"),
         std::make_shared<const TableRows>(options.test_path,
-                                          opens_table(options, options.test_path, arrow),
-                                          train->form(), options.csv.allow_non_finite),
+                                          opens_table(options, options.test_path), train->form(),
+                                          options.csv.allow_non_finite),
         scaling.normalization);
   }
-  return cut_into_parts(
+  DataSplits splits = cut_into_parts(
       options,
       std::make_shared<TableDataset>(part_name(options, "training"), train, scaling.normalization),
       std::move(test), std::move(split));
+  splits.scaling = scaling;
+  splits.table_form = {train, &train->form()};
+  return splits;
 }
 
 DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {

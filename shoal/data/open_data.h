@@ -20,12 +20,16 @@
 
 namespace shoal {
 
+struct TableForm;
+
 // Shared ownership: training and validation part are views of the same memory.
 struct DataSplits {
   std::shared_ptr<const Dataset> train;       // never empty
   std::shared_ptr<const Dataset> validation;  // size 0 unless data.validation asks for samples
   std::shared_ptr<const Dataset> test;        // size 0 when there is none
-  Scaling scaling = {};                       // of all of them: for samples that come later
+  // For samples that come later:
+  Scaling scaling = {};                              // of all of them
+  std::shared_ptr<const TableForm> table_form = {};  // typed-csv, parquet; else null
 
   // "fashion-mnist: 60000 training, 0 validation and 10000 test samples of 1x28x28, 10 classes"
   std::string summary() const;

@@ -3,12 +3,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "shoal/core/error.h"
 #include "shoal/data/array_dataset.h"
+#include "shoal/data/arrow_module.h"
+#include "shoal/data/cifar.h"
 #include "shoal/data/csv.h"
 #include "shoal/data/idx.h"
+#include "shoal/data/image_folder.h"
+#include "shoal/data/npy.h"
+#include "shoal/data/table_rows.h"
 
 namespace shoal {
 namespace {
@@ -75,36 +81,79 @@ Samples csv_inputs(const DataOptions& options, const std::filesystem::path& file
       table.path, features, training.columns, training.path, table.columns));
 }
 
-}  // namespace
+std::shared_ptr<const Dataset> table_inputs(const DataOptions& options, const DataSplits& data,
+                                            const std::string& file) {
+  return std::make_shared<TableDataset>(
+      file,
+      std::make_shared<const TableRows>(file, opens_table(options, file),
+                                        data.table_form->without_label(),
+                                        options.csv.allow_non_finite),
+      data.scaling.normalization);
+}
 
-std::shared_ptr<const Dataset> open_inputs(const DataOptions& options, const DataSplits& data,
-                                           const std::filesystem::path& file) {
-  Samples samples;
+std::shared_ptr<const Dataset> picture_inputs(const DataOptions& options, const DataSplits& data,
+                                              const std::filesystem::path& path) {
+  const auto files = std::make_shared<const PictureFiles>(
+      PictureFiles::without_labels(path, data.train->facts().class_names));
+  const auto& shape = data.train->sample_shape();
+  const PictureSize window{.height = static_cast<int>(shape.at(1)),
+                           .width = static_cast<int>(shape.at(2))};
+  return std::make_shared<ImageFolderDataset>(
+      path.string(), files, PictureFit{.resize = options.resize, .crop = options.crop}, window,
+      data.scaling);
+}
+
+void require_form(const Samples& samples, const DataOptions& options, const DataSplits& data,
+                  const std::string& file) {
+  if (samples.shape != data.train->sample_shape()) {
+    throw InvalidInput(fmt::format("{}: expected samples of {} as the model takes, found {}", file,
+                                   fmt::join(data.train->sample_shape(), "x"),
+                                   fmt::join(samples.shape, "x")));
+  }
+  // Bytes of 0 to 255 and floats of 0 to 1 are easily mistaken for each other. Where nothing is
+  // scaled the numbers mean the same.
+  const bool learned_from_bytes = data.scaling.unit != 1;
+  const bool are_bytes = samples.type == ElementType::uint8;
+  if (options.normalize == Normalize::none || are_bytes == learned_from_bytes) return;
+  throw InvalidInput(fmt::format("{}: expected {} as in the training files, found {}", file,
+                                 learned_from_bytes ? "bytes (uint8)" : "numbers other than bytes",
+                                 are_bytes ? "bytes (uint8)" : "numbers of another type"));
+}
+
+// Of files that are read whole.
+Samples samples_of_file(const DataOptions& options, const std::filesystem::path& file) {
   switch (options.name) {
     case DataName::csv:
-      samples = csv_inputs(options, file);
-      break;
+      return csv_inputs(options, file);
     case DataName::fashion_mnist:
     case DataName::idx:
-      samples = read_idx_inputs(file);
-      break;
+      return read_idx_inputs(file);
     case DataName::cifar10:
+      return read_cifar_file(file, CifarLabel::cifar10);
     case DataName::cifar100:
+      return read_cifar_file(file, CifarLabel::fine);
     case DataName::npy:
+      return read_npy_inputs(file, options.csv.allow_non_finite);
     case DataName::image_folder:
     case DataName::typed_csv:
     case DataName::parquet:
     case DataName::random:
-      throw InvalidInput(fmt::format(
-          "{}: data.name is \"{}\", of which no file of inputs is read: give csv, idx or "
-          "fashion-mnist, or predict the job's own samples",
-          file.string(), name_of(options.name)));
+      break;
   }
-  if (samples.shape != data.train->sample_shape()) {
-    throw InvalidInput(fmt::format("{}: expected samples of {} as the model takes, found {}",
-                                   file.string(), fmt::join(data.train->sample_shape(), "x"),
-                                   fmt::join(samples.shape, "x")));
-  }
+  throw InvalidInput(fmt::format(
+      "{}: data.name is \"{}\", whose samples are made up: there are no files of inputs; predict "
+      "the job's own samples",
+      file.string(), name_of(options.name)));
+}
+
+}  // namespace
+
+std::shared_ptr<const Dataset> open_inputs(const DataOptions& options, const DataSplits& data,
+                                           const std::filesystem::path& file) {
+  if (options.name == DataName::image_folder) return picture_inputs(options, data, file);
+  if (data.table_form != nullptr) return table_inputs(options, data, file.string());
+  Samples samples = samples_of_file(options, file);
+  require_form(samples, options, data, file.string());
   samples.classes = data.train->classes();
   samples.class_names = data.train->facts().class_names;
   const auto count = static_cast<std::size_t>(samples.count);

@@ -46,21 +46,28 @@ std::vector<std::string> folders_in(const std::filesystem::path& folder) {
   });
 }
 
-std::vector<std::string> pictures_in(const std::filesystem::path& folder) {
-  auto names = names_in(folder, [](const std::filesystem::directory_entry& entry,
-                                   const std::string& name) {
-    std::error_code ignored;
-    if (is_picture_name(name) && !entry.is_directory(ignored)) return true;
-    throw InvalidInput(fmt::format(
-        "{}: expected files .jpg, .jpeg or .png in the folder of a class, found {}: "
-        "take it out, or give it a name that begins with '.'",
-        entry.path().string(), entry.is_directory(ignored) ? "a folder" : "another kind of file"));
-  });
+bool holds_pictures(const std::filesystem::path& folder) {
+  return !names_in(folder, [](const std::filesystem::directory_entry&, const std::string& name) {
+            return is_picture_name(name);
+          }).empty();
+}
+
+// `of`: "a class", for messages.
+std::vector<std::string> pictures_in(const std::filesystem::path& folder, std::string_view of) {
+  auto names =
+      names_in(folder, [&](const std::filesystem::directory_entry& entry, const std::string& name) {
+        std::error_code ignored;
+        if (is_picture_name(name) && !entry.is_directory(ignored)) return true;
+        throw InvalidInput(
+            fmt::format("{}: expected files .jpg, .jpeg or .png in the folder of {}, "
+                        "found {}: take it out, or give it a name that begins with '.'",
+                        entry.path().string(), of,
+                        entry.is_directory(ignored) ? "a folder" : "another kind of file"));
+      });
   if (names.empty()) {
     throw InvalidInput(
-        fmt::format("{}: expected the pictures of a class, found none: fill the folder or take it "
-                    "out",
-                    folder.string()));
+        fmt::format("{}: expected the pictures of {}, found none: fill the folder or take it out",
+                    folder.string(), of));
   }
   return names;
 }
@@ -92,26 +99,68 @@ PictureFiles::PictureFiles(const std::filesystem::path& folder, const std::stop_
   }
   for (const std::string& name : classes_) {
     if (stop.stop_requested()) throw Cancelled(fmt::format("listing {} was stopped", folder_));
-    first_rows_.push_back(size());
-    for (const std::string& file : pictures_in(folder / name)) {
-      names_ += file;
-      ends_.push_back(names_.size());
-    }
+    add(name, pictures_in(folder / name, "a class"));
   }
   names_.shrink_to_fit();
   ends_.shrink_to_fit();
 }
 
-std::int64_t PictureFiles::label(std::int64_t row) const {
+PictureFiles PictureFiles::without_labels(const std::filesystem::path& path,
+                                          std::vector<std::string> classes,
+                                          const std::stop_token& stop) {
+  PictureFiles files;
+  files.classes_ = std::move(classes);
+  files.has_labels_ = false;
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    if (!std::filesystem::exists(path, error)) {
+      throw InvalidInput(fmt::format("cannot read {}: there is no such file", path.string()));
+    }
+    files.folder_ = path.parent_path().string();
+    files.add("", {path.filename().string()});
+    return files;
+  }
+  files.folder_ = path.string();
+  const std::vector<std::string> folders = folders_in(path);
+  if (folders.empty()) files.add("", pictures_in(path, "inputs"));
+  const bool has_both = !folders.empty() && holds_pictures(path);
+  if (has_both) {
+    throw InvalidInput(
+        fmt::format("{}: expected pictures or folders of pictures, found both: give "
+                    "each with an --input of its own",
+                    path.string()));
+  }
+  for (const std::string& name : folders) {
+    if (stop.stop_requested())
+      throw Cancelled(fmt::format("listing {} was stopped", path.string()));
+    files.add(name, pictures_in(path / name, "inputs"));
+  }
+  return files;
+}
+
+void PictureFiles::add(std::string subfolder, const std::vector<std::string>& names) {
+  subfolders_.push_back(std::move(subfolder));
+  first_rows_.push_back(size());
+  for (const std::string& name : names) {
+    names_ += name;
+    ends_.push_back(names_.size());
+  }
+}
+
+std::size_t PictureFiles::subfolder_of(std::int64_t row) const {
   const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
-  return after - first_rows_.begin() - 1;
+  return static_cast<std::size_t>(after - first_rows_.begin()) - 1;
+}
+
+std::int64_t PictureFiles::label(std::int64_t row) const {
+  return has_labels_ ? static_cast<std::int64_t>(subfolder_of(row)) : 0;
 }
 
 std::filesystem::path PictureFiles::path(std::int64_t row) const {
   check(row >= 0 && row < size(), "a picture is one of the folder");
   const auto i = static_cast<std::size_t>(row);
   const std::uint64_t begin = i == 0 ? 0 : ends_[i - 1];
-  return std::filesystem::path(folder_) / classes_[static_cast<std::size_t>(label(row))] /
+  return std::filesystem::path(folder_) / subfolders_[subfolder_of(row)] /
          names_.substr(begin, ends_[i] - begin);
 }
 

@@ -54,6 +54,12 @@ std::int64_t TableForm::width() const {
   return width;
 }
 
+TableForm TableForm::without_label() const {
+  TableForm form = *this;
+  form.has_label = false;
+  return form;
+}
+
 TableRows::TableRows(std::string path, const Open& open, const TableOptions& options,
                      const std::stop_token& stop)
     : path_(std::move(path)), allow_non_finite_(options.allow_non_finite) {
@@ -213,7 +219,7 @@ void TableRows::find_columns() {
   for (const auto& feature : form_.features) {
     wanted.emplace_back(feature.column, !feature.categories.empty());
   }
-  wanted.emplace_back(form_.label, !form_.class_names.empty());
+  if (form_.has_label) wanted.emplace_back(form_.label, !form_.class_names.empty());
   for (const auto& [name, is_text] : wanted) {
     const auto found = std::find_if(columns_.begin(), columns_.end(),
                                     [&](const auto& column) { return column.name == name; });
@@ -262,7 +268,7 @@ std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
     take_feature(form_.features[i], values[i], first_row, at, *group);
     at += static_cast<std::size_t>(form_.features[i].width());
   }
-  take_label(values.back(), first_row, *group);
+  if (form_.has_label) take_label(values.back(), first_row, *group);
   return group;
 }
 
@@ -345,10 +351,12 @@ std::span<const float> TableRows::features(std::int64_t row) const {
 }
 
 std::int64_t TableRows::label(std::int64_t row) const {
+  if (!form_.has_label) return 0;
   return group(row).labels.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
 }
 
 float TableRows::target(std::int64_t row) const {
+  if (!form_.has_label) return 0;
   return group(row).targets.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
 }
 

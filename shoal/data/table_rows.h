@@ -37,11 +37,13 @@ struct TableForm {
   };
   std::vector<Feature> features;
   std::string label;
+  bool has_label = true;  // false, for what is to be predicted: no column is read, and all are 0
   LearningTask task = LearningTask::classification;
   std::int64_t classes = 0;              // 0: regression
   std::vector<std::string> class_names;  // of a label that is text, in the order of their bytes
 
   std::int64_t width() const;
+  TableForm without_label() const;
 };
 
 // All calls may run in several threads at once. A row group is read when one of its rows is first
@@ -59,7 +61,7 @@ class TableRows {
   // Cancelled after a stop, between two row groups.
   TableRows(std::string path, const Open& open, const TableOptions& options,
             const std::stop_token& stop = {});
-  // A test table: in the form of the training table.
+  // Another table in the form of the training table: for tests, or without_label() to predict.
   TableRows(std::string path, const Open& open, const TableForm& form, bool allow_non_finite);
 
   const TableForm& form() const { return form_; }
@@ -97,7 +99,7 @@ class TableRows {
   bool allow_non_finite_ = false;
   TableForm form_;
   std::vector<ArrowColumn> columns_;
-  std::vector<int> chosen_;               // columns of the features, and last that of the label
+  std::vector<int> chosen_;  // columns of the features, and last that of the label, if any
   std::vector<std::int64_t> first_rows_;  // of each group, and last the number of rows
 
   mutable std::mutex mutex_;  // guards the two below

@@ -167,6 +167,21 @@ TEST_F(TableRowsTest, TestTablesHaveTheFormOfTheTrainingTable) {
               HasSubstr("the column 'town' of text as in the training table, found double"));
 }
 
+TEST_F(TableRowsTest, WithoutLabelsNoColumnOfThemIsRead) {
+  const auto train = rows(good_, {.text = TextColumns::categories});
+  const TableRows inputs(
+      path_,
+      [&] {
+        return std::make_unique<FakeTable>(
+            std::vector<FakeColumn>{texts("town", {"Bonn"}), numbers("a", {7})},
+            std::vector<std::int64_t>{1});
+      },
+      train->form().without_label(), false);
+  EXPECT_THAT(inputs.features(0), ElementsAre(7, 0, 1, 0));
+  EXPECT_EQ(inputs.label(0), 0);
+  EXPECT_EQ(inputs.form().classes, train->form().classes);
+}
+
 TEST_F(TableRowsTest, NormalisesAsADataset) {
   const auto table = rows(good_, {.columns = {"a"}});
   const Normalization scaling = measure(*table, std::vector<std::int64_t>{0, 2});
