@@ -14,6 +14,7 @@
 #include "shoal/core/version.h"
 #include "shoal/data/open_data.h"
 #include "shoal/model/zoo.h"
+#include "shoal/train/prepared_job.h"
 
 namespace shoal {
 namespace {
@@ -40,11 +41,9 @@ void require_trainable(const Job& job) {
   std::optional<SampleForm> form = sample_form_ahead(job.data);
   if (!form) {
     const DataSplits data = open_data(job.data, static_cast<std::uint64_t>(job.seed));
-    form = SampleForm{data.train->sample_shape(), data.train->classes()};
+    form = form_of(*data.train);
   }
-  (void)make_chain(
-      job.model,
-      {.sample_shape = form->shape, .classes = static_cast<int>(form->classes), .targets = 1});
+  (void)make_chain(job.model, data_shape(*form));
 }
 
 // With the named data, or the first that is there and that the model can take.

@@ -56,23 +56,30 @@ class CsvPredictions final : public PredictionWriter {
   }
 
   void add(const at::Tensor& outputs) override {
-    data_.classes > 0 ? add_classes(outputs) : add_numbers(outputs);
+    data_.answers.classes > 0 ? add_classes(outputs) : add_columns(outputs);
   }
   void finish() override { output_.finish(); }
 
  private:
   std::string header() const {
-    if (data_.classes == 0) return "sample,prediction\n";
+    const bool one_number = !data_.answers.yes_or_no && data_.answers.count() == 1;
+    if (data_.answers.classes == 0 && one_number) return "sample,prediction\n";
+    if (data_.answers.classes == 0) {
+      std::string line = "sample";
+      for (std::int64_t k = 0; k < data_.answers.count(); ++k) line += "," + name_of(k);
+      return line + "\n";
+    }
     if (top_ == 1) return "sample,label,probability\n";
     std::string line = "sample";
     for (int k = 1; k <= top_; ++k) line += fmt::format(",label_{0},probability_{0}", k);
     return line + "\n";
   }
 
-  std::string label(std::int64_t number) const {
+  // Of a class, or a column.
+  std::string name_of(std::int64_t number) const {
     const auto at = static_cast<std::size_t>(number);
-    return at < data_.class_names.size() ? csv_field(data_.class_names[at])
-                                         : fmt::format("{}", number);
+    return at < data_.answer_names.size() ? csv_field(data_.answer_names[at])
+                                          : fmt::format("{}", number);
   }
 
   void add_classes(const at::Tensor& outputs) {
@@ -85,20 +92,24 @@ class CsvPredictions final : public PredictionWriter {
     for (std::int64_t i = 0; i < outputs.size(0); ++i) {
       lines += fmt::format("{}", next_++);
       for (int k = 0; k < top_; ++k) {
-        lines += fmt::format(",{},{:.6f}", label(number[i][k]), share[i][k]);
+        lines += fmt::format(",{},{:.6f}", name_of(number[i][k]), share[i][k]);
       }
       lines += '\n';
     }
     output_.write(lines);
   }
 
-  void add_numbers(const at::Tensor& outputs) {
-    const at::Tensor rows = outputs.to(at::kDouble).reshape({outputs.size(0), -1});
+  void add_columns(const at::Tensor& outputs) {
+    at::Tensor rows = outputs.to(at::kDouble).reshape({outputs.size(0), -1});
+    const bool shares = data_.answers.yes_or_no;
+    if (shares) rows = rows.sigmoid();
     const auto value = rows.accessor<double, 2>();
     std::string lines;
     for (std::int64_t i = 0; i < rows.size(0); ++i) {
       lines += fmt::format("{}", next_++);
-      for (std::int64_t k = 0; k < rows.size(1); ++k) lines += fmt::format(",{:.9g}", value[i][k]);
+      for (std::int64_t k = 0; k < rows.size(1); ++k) {
+        lines += shares ? fmt::format(",{:.6f}", value[i][k]) : fmt::format(",{:.9g}", value[i][k]);
+      }
       lines += '\n';
     }
     output_.write(lines);
@@ -138,9 +149,13 @@ class NpyPredictions final : public PredictionWriter {
 
 std::unique_ptr<PredictionWriter> csv_predictions(const std::string& output,
                                                   const DatasetFacts& data, int top) {
-  if (top < 1 || (data.classes > 0 && top > data.classes)) {
-    throw InvalidInput(fmt::format("--top {}: give 1 to {}, the number of classes", top,
-                                   std::max<std::int64_t>(1, data.classes)));
+  const std::int64_t classes = data.answers.classes;
+  if (classes == 0 && top != 1) {
+    throw InvalidInput(fmt::format("--top {} is for classes, and the data has {}: leave it out",
+                                   top, data.answers.text()));
+  }
+  if (top < 1 || (classes > 0 && top > classes)) {
+    throw InvalidInput(fmt::format("--top {}: give 1 to {}, the number of classes", top, classes));
   }
   return std::make_unique<CsvPredictions>(output, data, top);
 }

@@ -23,9 +23,10 @@ class PredictionWriter {
 
 // Lines "sample,label,probability", with several classes a sample "label_1,probability_1,label_2,
 // ...", the most probable first; labels are the data's names where it has some, and fields are
-// quoted where they need it (RFC 4180). Of numbers to predict "sample,prediction". Samples count
-// from 0. Probabilities are the softmax of the outputs. `output` empty: standard output.
-// Throws InvalidInput for more classes than there are, and a file that cannot be written.
+// quoted where they need it (RFC 4180). Of a number to predict "sample,prediction", of several a
+// column each; of labels of 0 and 1 a column each with its probability. Samples count from 0.
+// Probabilities are the softmax of the outputs, of labels the sigmoid. `output` empty: standard
+// output. Throws InvalidInput for more classes than there are, and a file that cannot be written.
 std::unique_ptr<PredictionWriter> csv_predictions(const std::string& output,
                                                   const DatasetFacts& data, int top);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "shoal/checkpoint/npy.h"
@@ -24,8 +25,8 @@ at::Tensor three_classes() {
 
 TEST(PredictionFile, CsvNamesTheMostProbableClasses) {
   DatasetFacts data;
-  data.classes = 3;
-  data.class_names = {"cat", "a \"big\", dog", "eel"};
+  data.answers.classes = 3;
+  data.answer_names = {"cat", "a \"big\", dog", "eel"};
   const auto one = csv_predictions(prediction_path(), data, 1);
   one->add(three_classes());
   one->add(three_classes());
@@ -34,7 +35,7 @@ TEST(PredictionFile, CsvNamesTheMostProbableClasses) {
   EXPECT_EQ(read_file(prediction_path()),
             "sample,label,probability\n0,\"a \"\"big\"\", dog\",0.500000\n"
             "1,\"a \"\"big\"\", dog\",0.500000\n");
-  data.class_names.clear();
+  data.answer_names.clear();
   const auto all = csv_predictions(prediction_path(), data, 3);
   all->add(three_classes());
   all->finish();
@@ -50,6 +51,23 @@ TEST(PredictionFile, CsvOfNumbersToPredict) {
   writer->add(at::tensor({1.5, -2.0}, at::kDouble).reshape({2, 1}));
   writer->finish();
   EXPECT_EQ(read_file(prediction_path()), "sample,prediction\n0,1.5\n1,-2\n");
+}
+
+TEST(PredictionFile, CsvOfSeveralColumns) {
+  DatasetFacts data;
+  data.answers = {.yes_or_no = true, .shape = {2}};
+  data.answer_names = {"red", "a, b"};
+  const auto labels = csv_predictions(prediction_path(), data, 1);
+  labels->add(at::tensor({0.0, std::log(3.0)}, at::kDouble).reshape({1, 2}));
+  labels->finish();
+  EXPECT_EQ(read_file(prediction_path()), "sample,red,\"a, b\"\n0,0.500000,0.750000\n");
+  data.answers.yes_or_no = false;
+  data.answer_names.clear();
+  const auto numbers = csv_predictions(prediction_path(), data, 1);
+  numbers->add(at::tensor({1.5, -2.0}, at::kDouble).reshape({1, 2}));
+  numbers->finish();
+  EXPECT_EQ(read_file(prediction_path()), "sample,0,1\n0,1.5,-2\n");
+  EXPECT_THROW(csv_predictions("", data, 2), InvalidInput);
 }
 
 TEST(PredictionFile, NpyHasTheOutputsThemselves) {

@@ -15,8 +15,8 @@ DatasetFacts facts_of(std::string name, const Samples& samples) {
   return {.name = std::move(name),
           .size = samples.count,
           .sample_shape = samples.shape,
-          .classes = samples.classes,
-          .class_names = samples.class_names};
+          .answers = samples.answers,
+          .answer_names = samples.answer_names};
 }
 
 std::size_t group_width(const Samples& samples, const Scaling& scaling) {
@@ -31,20 +31,29 @@ std::size_t group_width(const Samples& samples, const Scaling& scaling) {
 class Answers {
  public:
   explicit Answers(Samples& samples)
-      : labels_(std::move(samples.labels)), targets_(std::move(samples.targets)) {
-    const std::size_t given = samples.classes > 0 ? labels_.size() : targets_.size();
-    check_equal(given, static_cast<std::size_t>(samples.count), "a label or target per sample");
+      : width_(samples.answers.count()),
+        labels_(std::move(samples.labels)),
+        targets_(std::move(samples.targets)) {
+    const std::size_t given = samples.answers.classes > 0 ? labels_.size() : targets_.size();
+    check_equal(given, static_cast<std::size_t>(samples.count * width_), "answers of all samples");
   }
   void read(std::span<const std::int64_t> rows, Batch& out) const {
-    for (std::size_t i = 0; i < out.labels.size(); ++i) {
-      out.labels[i] = labels_[static_cast<std::size_t>(rows[i])];
-    }
-    for (std::size_t i = 0; i < out.targets.size(); ++i) {
-      out.targets[i] = targets_[static_cast<std::size_t>(rows[i])];
-    }
+    copy(labels_, rows, out.labels);
+    copy(targets_, rows, out.targets);
   }
 
  private:
+  template <typename T>
+  void copy(const std::vector<T>& from, std::span<const std::int64_t> rows,
+            std::vector<T>& to) const {
+    if (to.empty()) return;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::copy_n(from.begin() + rows[i] * width_, width_,
+                  to.begin() + static_cast<std::int64_t>(i) * width_);
+    }
+  }
+
+  std::int64_t width_;  // answers of a sample
   std::vector<std::int64_t> labels_;
   std::vector<float> targets_;
 };

@@ -61,10 +61,10 @@ void AugmentedDataset::mix(Batch& out) const {
     float* const own = out.inputs.as<float>().data() + i * elements;
     const float* const added = other.floats().data();
     for (std::size_t j = 0; j < elements; ++j) own[j] = share * own[j] + rest * added[j];
-    if (classes() > 0) {
-      out.other_labels[i] = other.labels[0];
-    } else {
-      out.targets[i] = share * out.targets[i] + rest * other.targets[0];
+    if (classes() > 0) out.other_labels[i] = other.labels[0];
+    for (std::size_t k = 0; k < other.targets.size(); ++k) {
+      float& target = out.targets[i * other.targets.size() + k];
+      target = share * target + rest * other.targets[k];
     }
   }
 }

@@ -40,7 +40,7 @@ std::unique_ptr<Dataset> pictures(std::int64_t count, std::vector<std::int64_t> 
     values[i] = static_cast<std::uint8_t>((i * 37 + i / 7) % 251);
   }
   for (std::int64_t i = 0; i < count; ++i) samples.labels.push_back(i % 4);
-  samples.classes = 4;
+  samples.answers.classes = 4;
   return make_dataset("pictures", std::move(samples), scaling);
 }
 

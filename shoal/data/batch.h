@@ -65,9 +65,10 @@ struct Batch {
   ElementType input_type = ElementType::float32;
   std::vector<std::int64_t> input_shape;  // of one sample
 
-  // One of the two has `samples` elements, the other is empty.
-  std::vector<std::int64_t> labels;  // classification: 0 .. classes-1
-  std::vector<float> targets;        // regression
+  // One of the two has samples x answer_shape elements, row-major; the other is empty.
+  std::vector<std::int64_t> answer_shape;  // of one sample; {}: one answer
+  std::vector<std::int64_t> labels;        // classification: 0 .. classes-1
+  std::vector<float> targets;              // regression
 
   // Mixtures of two samples (mixup): the share of the sample itself, and of classes the label of
   // the other one. Empty where nothing is mixed.

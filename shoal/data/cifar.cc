@@ -137,8 +137,8 @@ Samples read_files(const std::vector<std::filesystem::path>& files, const Format
                    std::vector<std::string> names, const std::stop_token& stop) {
   Samples samples;
   samples.shape = {3, 32, 32};
-  samples.classes = format.classes[format.used];
-  samples.class_names = std::move(names);
+  samples.answers.classes = format.classes[format.used];
+  samples.answer_names = std::move(names);
   std::string pixels;
   for (const auto& file : files) append(samples, pixels, file, format, stop);
   samples.count = static_cast<std::int64_t>(samples.labels.size());

@@ -44,12 +44,12 @@ TEST_F(CifarTest, ReadsAllBatchesInOrder) {
   EXPECT_EQ(both.train.count, 3);
   EXPECT_THAT(both.train.shape, ElementsAre(3, 32, 32));
   EXPECT_THAT(both.train.labels, ElementsAre(3, 9, 0));
-  EXPECT_EQ(both.train.classes, 10);
+  EXPECT_EQ(both.train.answers.classes, 10);
   EXPECT_EQ(both.train.values.size(), 3u * 3072);
   EXPECT_EQ(both.train.values.as<std::uint8_t>()[3072], 2);
   EXPECT_EQ(both.train.values.as<std::uint8_t>()[3 * 3072 - 1], 3);
   EXPECT_THAT(both.test.labels, ElementsAre(5));
-  EXPECT_THAT(both.test.class_names, IsEmpty());
+  EXPECT_THAT(both.test.answer_names, IsEmpty());
 }
 
 TEST_F(CifarTest, ReadsEitherLabelOfCifar100AndItsNames) {
@@ -60,8 +60,8 @@ TEST_F(CifarTest, ReadsEitherLabelOfCifar100AndItsNames) {
   folder_.write("coarse_label_names.txt", names + "\n");
   const Samples coarse = read_cifar(folder_.path(), CifarLabel::coarse).train;
   EXPECT_THAT(coarse.labels, ElementsAre(19, 0));
-  EXPECT_EQ(coarse.classes, 20);
-  EXPECT_EQ(coarse.class_names.at(19), "class 19");
+  EXPECT_EQ(coarse.answers.classes, 20);
+  EXPECT_EQ(coarse.answer_names.at(19), "class 19");
 }
 
 TEST_F(CifarTest, ReadsPackedFiles) {

@@ -58,6 +58,11 @@ std::string shown(std::string_view field) {
   return fmt::format("'{}...'", on_one_line(field.substr(0, end)));
 }
 
+std::string column_text(const CsvTable& table, std::size_t column) {
+  if (column >= table.names.size() || table.names[column].empty()) return fmt::format("{}", column);
+  return fmt::format("{} ({})", column, shown(table.names[column]));
+}
+
 class Reader {
  public:
   Reader(CsvTable& table, const CsvOptions& options) : table_(table), options_(options) {}
@@ -131,20 +136,16 @@ class Reader {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const auto value = number_in(fields[i]);
       if (!value) {
-        refuse(line_, fmt::format("a number in column {}", column_name(i)), shown(fields[i]));
+        refuse(line_, fmt::format("a number in column {}", column_text(table_, i)),
+               shown(fields[i]));
       }
       if (!std::isfinite(*value) && !options_.allow_non_finite) {
-        refuse(line_, fmt::format("a finite number in column {}", column_name(i)),
+        refuse(line_, fmt::format("a finite number in column {}", column_text(table_, i)),
                shown(fields[i]) + " (data.allow_non_finite = true lets it pass)");
       }
       table_.values.push_back(*value);
     }
     table_.lines.push_back(line_);
-  }
-
-  std::string column_name(std::size_t i) const {
-    if (i >= table_.names.size() || table_.names[i].empty()) return fmt::format("{}", i);
-    return fmt::format("{} ({})", i, shown(table_.names[i]));
   }
 
   CsvTable& table_;
@@ -172,23 +173,44 @@ std::size_t find_column(const CsvTable& table, const std::string& wanted, std::s
                   meant ? fmt::format(": did you mean {}?", shown(*meant)) : ""));
 }
 
+bool has(const std::vector<std::size_t>& columns, std::size_t column) {
+  return std::find(columns.begin(), columns.end(), column) != columns.end();
+}
+
+std::vector<std::size_t> label_columns(const CsvTable& table, const CsvOptions& options) {
+  std::vector<std::size_t> columns;
+  for (const std::string& wanted : options.labels) {
+    const std::size_t column = find_column(table, wanted, "labels");
+    if (has(columns, column)) {
+      throw InvalidInput(
+          fmt::format("{}: data.labels names the column '{}' twice", table.path, wanted));
+    }
+    columns.push_back(column);
+  }
+  if (!columns.empty()) return columns;
+  const bool is_last = options.label == "last" && std::find(table.names.begin(), table.names.end(),
+                                                            "last") == table.names.end();
+  return {is_last ? static_cast<std::size_t>(table.columns) - 1
+                  : find_column(table, options.label, "label")};
+}
+
 std::vector<std::size_t> feature_columns(const CsvTable& table, const CsvOptions& options,
-                                         std::size_t label) {
+                                         const std::vector<std::size_t>& labels) {
   std::vector<std::size_t> features;
   if (options.columns.empty()) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(table.columns); ++i) {
-      if (i != label) features.push_back(i);
+      if (!has(labels, i)) features.push_back(i);
     }
   }
   for (const std::string& wanted : options.columns) {
     const std::size_t column = find_column(table, wanted, "columns");
-    if (column == label) {
+    if (has(labels, column)) {
       throw InvalidInput(
           fmt::format("{}: the column '{}' is the label, data.columns must not "
                       "name it too",
                       table.path, wanted));
     }
-    if (std::find(features.begin(), features.end(), column) != features.end()) {
+    if (has(features, column)) {
       throw InvalidInput(
           fmt::format("{}: data.columns names the column '{}' twice", table.path, wanted));
     }
@@ -227,6 +249,14 @@ std::int64_t label_in(const CsvTable& table, std::size_t row, double value, std:
       table.path);
 }
 
+float yes_or_no_in(const CsvTable& table, std::size_t row, std::size_t column) {
+  const double value = table.values[row * static_cast<std::size_t>(table.columns) + column];
+  if (value == 0 || value == 1) return static_cast<float>(value);
+  throw Corrupt(fmt::format("{}: line {}: expected 0 or 1 in the label's column {}, found {}",
+                            table.path, table.lines[row], column_text(table, column), value),
+                table.path);
+}
+
 }  // namespace
 
 CsvTable read_csv(const std::filesystem::path& path, const CsvOptions& options,
@@ -244,12 +274,8 @@ CsvTable parse_csv(std::string_view text, std::string path, const CsvOptions& op
 
 Samples samples_of(const CsvTable& table, const CsvOptions& options, std::int64_t classes) {
   const auto columns = static_cast<std::size_t>(table.columns);
-  const std::size_t label =
-      options.label == "last" &&
-              std::find(table.names.begin(), table.names.end(), "last") == table.names.end()
-          ? columns - 1
-          : find_column(table, options.label, "label");
-  const std::vector<std::size_t> features = feature_columns(table, options, label);
+  const std::vector<std::size_t> labels = label_columns(table, options);
+  const std::vector<std::size_t> features = feature_columns(table, options, labels);
   Samples samples;
   samples.count = table.rows();
   samples.shape = {static_cast<std::int64_t>(features.size())};
@@ -259,15 +285,25 @@ Samples samples_of(const CsvTable& table, const CsvOptions& options, std::int64_
   for (std::size_t row = 0; row < table.lines.size(); ++row) {
     const double* fields = table.values.data() + row * columns;
     for (const std::size_t column : features) *to++ = float_in(table, row, fields[column]);
-    if (options.task == LearningTask::regression) {
-      samples.targets.push_back(float_in(table, row, fields[label]));
-    } else {
-      samples.labels.push_back(label_in(table, row, fields[label], classes));
+    for (const std::size_t label : labels) {
+      if (options.task == LearningTask::classification) {
+        samples.labels.push_back(label_in(table, row, fields[label], classes));
+      } else if (options.task == LearningTask::regression) {
+        samples.targets.push_back(float_in(table, row, fields[label]));
+      } else {
+        samples.targets.push_back(yes_or_no_in(table, row, label));
+      }
     }
   }
   if (options.task == LearningTask::classification) {
-    samples.classes =
+    samples.answers.classes =
         classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
+  }
+  samples.answers.yes_or_no = options.task == LearningTask::multi_label;
+  if (labels.size() > 1) samples.answers.shape = {static_cast<std::int64_t>(labels.size())};
+  for (const std::size_t column : labels) {
+    const bool named = !table.names.empty() && options.task != LearningTask::classification;
+    if (named) samples.answer_names.push_back(table.names[column]);
   }
   for (const std::size_t column : features) {
     if (!table.names.empty()) samples.feature_names.push_back(table.names[column]);

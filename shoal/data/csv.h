@@ -19,7 +19,11 @@ enum class CsvHeader : std::uint8_t {
   yes,
   no,
 };
-enum class LearningTask : std::uint8_t { classification, regression };
+enum class LearningTask : std::uint8_t {
+  classification,
+  regression,
+  multi_label,  // one column or more of 0 and 1
+};
 // What becomes of text in columns that are learnt from, of tables whose columns have types.
 enum class TextColumns : std::uint8_t {
   refuse,
@@ -29,8 +33,10 @@ enum class TextColumns : std::uint8_t {
 struct CsvOptions {
   // Column to learn: "last", a name of the header, or a number from 0 (a name goes first).
   std::string label = "last";
+  // In its place: one column or several (a name goes first). Classification learns one.
+  std::vector<std::string> labels = {};
   LearningTask task = LearningTask::classification;
-  // Columns to learn from, by name or number; empty: all but the label.
+  // Columns to learn from, by name or number; empty: all but the labels.
   std::vector<std::string> columns;
   CsvHeader header = CsvHeader::automatic;
   std::string separator = ",";  // one character
@@ -56,8 +62,9 @@ CsvTable read_csv(const std::filesystem::path& path, const CsvOptions& options,
 CsvTable parse_csv(std::string_view text, std::string path, const CsvOptions& options);
 
 // Rows as samples of {features} float32. Labels are whole numbers in 0 .. classes-1; `classes` 0:
-// the largest label + 1. Throws InvalidInput for a column that is not there, or is both label and
-// feature, or stands twice; Corrupt, with the line, for a label that is not such a number.
+// the largest label + 1; of multi_label each is 0 or 1. Throws InvalidInput for a column that is
+// not there, or is both label and feature, or stands twice; Corrupt, with the line, for a label
+// that is not such a number.
 Samples samples_of(const CsvTable& table, const CsvOptions& options, std::int64_t classes);
 
 }  // namespace shoal

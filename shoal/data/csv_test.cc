@@ -129,18 +129,42 @@ TEST_F(CsvTest, LearnsTheColumnThatIsNamed) {
   const Samples last = samples_of(table, with_label("last", LearningTask::regression), 0);
   EXPECT_THAT(last.targets, ElementsAre(5, 6));
   EXPECT_THAT(last.labels, IsEmpty());
-  EXPECT_EQ(last.classes, 0);
+  EXPECT_EQ(last.answers.classes, 0);
   const Samples named = samples_of(table, with_label("b"), 0);
   EXPECT_THAT(named.labels, ElementsAre(0, 1));
   EXPECT_THAT(named.values.as<float>(), ElementsAre(1, 5, 2, 6));
   EXPECT_THAT(named.feature_names, ElementsAre("a", "c"));
   EXPECT_THAT(named.shape, ElementsAre(2));
-  EXPECT_EQ(named.classes, 2);
+  EXPECT_EQ(named.answers.classes, 2);
   EXPECT_THAT(samples_of(table, with_label("1"), 7).labels, ElementsAre(0, 1));
-  EXPECT_EQ(samples_of(table, with_label("1"), 7).classes, 7);
+  EXPECT_EQ(samples_of(table, with_label("1"), 7).answers.classes, 7);
   CsvOptions chosen = with_label("b");
   chosen.columns = {"c", "0"};
   EXPECT_THAT(samples_of(table, chosen, 0).values.as<float>(), ElementsAre(5, 1, 6, 2));
+}
+
+TEST_F(CsvTest, LearnsSeveralColumns) {
+  const CsvTable table = read("a,red,b,blue\n1,0,5,1\n2,1,6,1\n");
+  CsvOptions options;
+  options.labels = {"blue", "1"};
+  options.task = LearningTask::multi_label;
+  const Samples labels = samples_of(table, options, 0);
+  EXPECT_THAT(labels.targets, ElementsAre(1, 0, 1, 1));
+  EXPECT_THAT(labels.values.as<float>(), ElementsAre(1, 5, 2, 6));
+  EXPECT_THAT(labels.answer_names, ElementsAre("blue", "red"));
+  EXPECT_EQ(labels.answers, (AnswerForm{.yes_or_no = true, .shape = {2}}));
+  options.task = LearningTask::regression;
+  options.labels = {"a", "b"};
+  const Samples numbers = samples_of(table, options, 0);
+  EXPECT_THAT(numbers.targets, ElementsAre(1, 5, 2, 6));
+  EXPECT_EQ(numbers.answers, (AnswerForm{.shape = {2}}));
+  options.columns = {"blue", "b"};
+  EXPECT_THAT(refusal([&] { samples_of(table, options, 0); }),
+              HasSubstr("the column 'b' is the label"));
+  options.columns.clear();
+  options.labels = {"a", "0"};
+  EXPECT_THAT(refusal([&] { samples_of(table, options, 0); }),
+              HasSubstr("data.labels names the column '0' twice"));
 }
 
 TEST_F(CsvTest, RefusesColumnsThatAreNotThereOrTwice) {
@@ -185,7 +209,7 @@ TEST(SklearnDigits, AreTheKnownOnes) {
   const Samples digits = samples_of(read_csv(path, {}), {}, 0);
   EXPECT_EQ(digits.count, 1'797);
   EXPECT_THAT(digits.shape, ElementsAre(64));
-  EXPECT_EQ(digits.classes, 10);
+  EXPECT_EQ(digits.answers.classes, 10);
   for (const float value : digits.values.as<float>()) ASSERT_TRUE(value >= 0 && value <= 16);
 }
 

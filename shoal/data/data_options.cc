@@ -27,6 +27,26 @@ bool is_part(double value) {
   return value >= 0 && (value < 1 || (value == std::floor(value) && value < 9e15));
 }
 
+void check_label_columns(const DataOptions& o, Faults& faults) {
+  if (!has_columns(o.name)) {
+    faults.push_back(fmt::format(
+        "data.labels names columns: only csv, typed-csv and parquet have some, and data.name is "
+        "\"{}\"",
+        name_of(o.name)));
+  }
+  if (o.csv.label != "last") {
+    faults.push_back(fmt::format(
+        "data.label is '{}' and data.labels names columns too: give one of the two", o.csv.label));
+  }
+  if (o.csv.labels.size() > 1 && o.csv.task == LearningTask::classification) {
+    faults.push_back(
+        fmt::format("data.labels names {} columns, and data.task = \"classification\" learns one: "
+                    "set data.task = \"multi-label\" for columns of 0 and 1, \"regression\" for "
+                    "numbers",
+                    o.csv.labels.size()));
+  }
+}
+
 void check_files(const DataOptions& o, Faults& faults) {
   const bool needs_path = o.name != DataName::fashion_mnist && o.name != DataName::random;
   if (needs_path && o.path.empty()) {
@@ -45,6 +65,7 @@ void check_files(const DataOptions& o, Faults& faults) {
   if (o.csv.label.empty()) {
     faults.push_back("data.label is empty: give \"last\", or a column's name or number");
   }
+  if (!o.csv.labels.empty()) check_label_columns(o, faults);
   if (o.name == DataName::cifar100 && o.csv.label != "last" && o.csv.label != "fine" &&
       o.csv.label != "coarse") {
     faults.push_back(
@@ -181,6 +202,12 @@ std::vector<std::string> DataOptions::problems() const {
                     "random can have numbers",
                     name_of(name)));
   }
+  if (csv.task == LearningTask::multi_label && !takes_test_path(name)) {
+    faults.push_back(
+        fmt::format("data.task is \"multi-label\": {} has classes; csv, typed-csv, parquet and npy "
+                    "can have several labels",
+                    name_of(name)));
+  }
   if (classes < 0 || classes > (1 << 24)) {
     faults.push_back(
         fmt::format("data.classes is {}: give 1 to {}, or 0 to count them", classes, 1 << 24));
@@ -243,11 +270,16 @@ std::vector<Option> options_of_samples(DataOptions& o) {
              "csv, typed-csv, parquet: the column to learn: \"last\", its name, or its number from "
              "0; cifar-100: "
              "\"fine\" or \"coarse\"."),
+      option("labels", o.csv.labels,
+             "csv, typed-csv, parquet: in place of `label`, one column or several, with `task` "
+             "\"regression\" or \"multi-label\". Of npy the labels' second size says how many."),
       choice("task", o.csv.task,
              {{"classification", LearningTask::classification},
-              {"regression", LearningTask::regression}},
+              {"regression", LearningTask::regression},
+              {"multi-label", LearningTask::multi_label}},
              "csv, typed-csv, parquet, npy and random: whether the label is a class 0, 1, 2, ... "
-             "or a number."),
+             "or a number; \"multi-label\" (not of random): each label is 0 or 1, and a sample may "
+             "have several."),
       option("columns", o.csv.columns,
              "csv, typed-csv, parquet: columns to learn from, by name or number; empty: all but "
              "the label."),

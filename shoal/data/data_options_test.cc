@@ -108,6 +108,17 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
        },
        "needs data.normalize = \"standard\""},
       {[](auto& o) { o.csv.task = LearningTask::regression; }, "fashion-mnist has classes"},
+      {[](auto& o) { o.csv.task = LearningTask::multi_label; }, "fashion-mnist has classes"},
+      {[](auto& o) { o.csv.labels = {"a"}; }, "data.labels names columns: only csv"},
+      {[](auto& o) {
+         o.csv.labels = {"a", "b"};
+       },
+       "data.labels names 2 columns"},
+      {[](auto& o) {
+         o.csv.label = "a";
+         o.csv.labels = {"b"};
+       },
+       "data.label is 'a' and data.labels names columns too"},
       {[](auto& o) { o.classes = -1; }, "data.classes is -1"},
       {[](auto& o) { o.prefetch = 2'000; }, "data.prefetch is 2000"},
       {[](auto& o) { o.name = DataName::cifar10; }, "give the folder of data.name = \"cifar-10\""},

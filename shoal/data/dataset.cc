@@ -26,8 +26,10 @@ void Dataset::prepare(std::span<const std::int64_t> rows, Batch& out) const {
   out.input_shape = sample_shape();
   out.inputs.resize(samples * static_cast<std::size_t>(facts_.sample_elements()) *
                     size_of(input_type()));
-  out.labels.resize(classes() > 0 ? samples : 0);
-  out.targets.resize(classes() > 0 ? 0 : samples);
+  out.answer_shape = answers().shape;
+  const std::size_t given = samples * static_cast<std::size_t>(answers().count());
+  out.labels.resize(classes() > 0 ? given : 0);
+  out.targets.resize(classes() > 0 ? 0 : given);
   out.shares.clear();
   out.other_labels.clear();
   out.sample_ids.assign(rows.begin(), rows.end());

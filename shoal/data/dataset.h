@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "shoal/core/element_type.h"
+#include "shoal/data/answer_form.h"
 #include "shoal/data/batch.h"
 
 namespace shoal {
@@ -16,11 +17,12 @@ class Augmentation;
 
 // What is known of every sample before one is read.
 struct DatasetFacts {
-  std::string name;                           // as in messages: "fashion-mnist, training part"
-  std::int64_t size = 0;                      // samples
-  std::vector<std::int64_t> sample_shape;     // {1, 28, 28}; channels first
-  std::int64_t classes = 0;                   // 0: regression, the targets are numbers
-  std::vector<std::string> class_names = {};  // by label; empty when the files do not name them
+  std::string name;                        // as in messages: "fashion-mnist, training part"
+  std::int64_t size = 0;                   // samples
+  std::vector<std::int64_t> sample_shape;  // {1, 28, 28}; channels first
+  AnswerForm answers = {};
+  // Of the classes, or of several columns to predict; empty when the files do not name them.
+  std::vector<std::string> answer_names = {};
 
   std::int64_t sample_elements() const {
     std::int64_t elements = 1;
@@ -40,7 +42,8 @@ class Dataset {
   const DatasetFacts& facts() const { return facts_; }
   const std::string& name() const { return facts_.name; }
   std::int64_t size() const { return facts_.size; }
-  std::int64_t classes() const { return facts_.classes; }
+  const AnswerForm& answers() const { return facts_.answers; }
+  std::int64_t classes() const { return facts_.answers.classes; }
   const std::vector<std::int64_t>& sample_shape() const { return facts_.sample_shape; }
   static constexpr ElementType input_type() { return ElementType::float32; }
 

@@ -23,7 +23,7 @@ Samples counted_bytes(std::int64_t count, std::vector<std::int64_t> shape) {
   samples.values.resize(static_cast<std::size_t>(count * samples.elements()));
   auto bytes = samples.values.as<std::uint8_t>();
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i);
-  samples.classes = 3;
+  samples.answers.classes = 3;
   for (std::int64_t i = 0; i < count; ++i) samples.labels.push_back(i % 3);
   return samples;
 }

@@ -213,7 +213,7 @@ Samples read_idx_samples(const std::filesystem::path& images, const std::filesys
                     images.string(), samples.count, labels.string(), read.size()));
   }
   samples.labels = std::move(read);
-  samples.classes =
+  samples.answers.classes =
       classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
   return samples;
 }

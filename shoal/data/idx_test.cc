@@ -110,16 +110,16 @@ TEST_F(IdxTest, PutsPicturesAndLabelsTogether) {
   EXPECT_EQ(both.count, 3);
   EXPECT_THAT(both.shape, ElementsAre(1, 2, 2));
   EXPECT_THAT(both.labels, ElementsAre(2, 0, 1));
-  EXPECT_EQ(both.classes, 3);
+  EXPECT_EQ(both.answers.classes, 3);
   const Samples colors = samples(idx_header(0x08, {1, 3, 2, 2}) + counting(12),
                                  idx_header(0x0B, {1}) + big_endian(300, 2));
   EXPECT_THAT(colors.shape, ElementsAre(3, 2, 2));
-  EXPECT_EQ(colors.classes, 301);
+  EXPECT_EQ(colors.answers.classes, 301);
   const Samples wide = samples(idx_header(0x0B, {2, 1}) + std::string("\xFF\xFF\x00\x07", 4),
                                idx_header(0x08, {2}) + std::string("\0\0", 2), 5);
   EXPECT_EQ(wide.type, ElementType::float32);
   EXPECT_THAT(wide.values.as<float>(), ElementsAre(-1.0f, 7.0f));
-  EXPECT_EQ(wide.classes, 5);
+  EXPECT_EQ(wide.answers.classes, 5);
 }
 
 TEST_F(IdxTest, RefusesLabelsThatDoNotFit) {

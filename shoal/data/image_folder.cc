@@ -19,8 +19,8 @@ DatasetFacts facts_of(std::string name, const PictureFiles& files, PictureSize w
   return {.name = std::move(name),
           .size = files.size(),
           .sample_shape = {3, window.height, window.width},
-          .classes = static_cast<std::int64_t>(files.classes().size()),
-          .class_names = files.classes()};
+          .answers = {.classes = static_cast<std::int64_t>(files.classes().size())},
+          .answer_names = files.classes()};
 }
 
 PictureCut fitting_cut(const PictureFit& fit, PictureSize picture, PictureSize window,

@@ -65,7 +65,7 @@ TEST_F(ImageFolderTest, ReadsPicturesChannelsFirst) {
   const DataSplits splits = open_data(options(), 1);
   EXPECT_EQ(splits.summary(),
             "image-folder: 2 training, 0 validation and 0 test samples of 3x8x6, 2 classes");
-  EXPECT_THAT(splits.train->facts().class_names, ElementsAre("cat", "dog"));
+  EXPECT_THAT(splits.train->facts().answer_names, ElementsAre("cat", "dog"));
   Batch batch;
   splits.train->read(std::vector<std::int64_t>{1, 0}, batch);
   EXPECT_THAT(batch.labels, ElementsAre(1, 0));
@@ -100,7 +100,7 @@ TEST_F(ImageFolderTest, CutsATestPartWhereThereIsNoTestFolder) {
   const DataSplits splits = open_data(cut, 1);
   EXPECT_EQ(splits.summary(),
             "image-folder: 12 training, 3 validation and 5 test samples of 3x8x8, 2 classes");
-  EXPECT_THAT(splits.train->facts().class_names, ElementsAre("cat", "train"));
+  EXPECT_THAT(splits.train->facts().answer_names, ElementsAre("cat", "train"));
 }
 
 TEST_F(ImageFolderTest, MakesSamplesOfOneSizeOfPicturesOfAny) {

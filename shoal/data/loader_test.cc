@@ -45,11 +45,8 @@ class Gate {
 class NumberedDataset : public Dataset {
  public:
   explicit NumberedDataset(std::int64_t size)
-      : Dataset({.name = "numbers",
-                 .size = size,
-                 .sample_shape = {1},
-                 .classes = 2,
-                 .class_names = {}}) {}
+      : Dataset({.name = "numbers", .size = size, .sample_shape = {1}, .answers = {.classes = 2}}) {
+  }
   void read(std::span<const std::int64_t> ids, Batch& out) const override {
     ++reads;
     if (gate != nullptr) gate->pass();

@@ -205,6 +205,13 @@ std::vector<Malformed> csv_table() {
       {"csv_label_negative", csv("1,2,0\n1,2,-1\n"), "t.csv", "line 2", "found -1"},
       {"csv_label_beyond_classes", csv("1,2,3\n", [](auto& o) { o.classes = 3; }), "t.csv",
        "line 1", "0 to 2, found 3"},
+      {"csv_label_not_0_or_1",
+       csv("a,x,y\n5,1,0\n6,0,2\n",
+           [](auto& o) {
+             o.csv.task = LearningTask::multi_label;
+             o.csv.labels = {"x", "y"};
+           }),
+       "t.csv", "line 3", "0 or 1 in the label's column 2 ('y'), found 2"},
       {"csv_no_label_column", csv("a,b\n1,0\n", [](auto& o) { o.csv.label = "c"; }), "t.csv",
        "data.label", "2 columns named a, b"},
       {"csv_no_column", csv("1,0\n", [](auto& o) { o.csv.columns = {"7"}; }), "t.csv",
@@ -267,6 +274,13 @@ std::vector<Malformed> npy_table() {
       {"npy_label_negative", labels(npy_header("|i1", "(2,)") + bytes({0, 255})), "y.npy",
        "byte 129", "found -1"},
       {"npy_label_shape", labels(good), "y.npy", "2 x 3", "labels of one size"},
+      {"npy_label_not_0_or_1",
+       [good](const TempFolder& folder) {
+         DataOptions options = npy(good, npy_header("|u1", "(2, 2)") + bytes({0, 1, 1, 3}))(folder);
+         options.csv.task = LearningTask::multi_label;
+         return options;
+       },
+       "y.npy", "row 1, column 1", "0 or 1, found 3"},
       {"npy_other_count", labels(npy_header("|u1", "(3,)") + bytes({0, 1, 2})), "y.npy",
        "2 samples", "3 labels"},
   };

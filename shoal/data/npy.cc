@@ -184,8 +184,28 @@ void take_classes(const NpyArray& array, std::int64_t classes, Samples& samples)
       samples.labels.push_back(static_cast<std::int64_t>(label));
     }
   });
-  samples.classes =
+  samples.answers.classes =
       classes > 0 ? classes : 1 + *std::max_element(samples.labels.begin(), samples.labels.end());
+}
+
+// Columns of numbers, or of 0 and 1.
+void take_columns(const NpyArray& array, const NpyOptions& options, Samples& samples) {
+  const std::vector<float> floats = floats_of(array, options.allow_non_finite);
+  const std::int64_t columns = array.shape.size() == 2 ? array.shape[1] : 1;
+  samples.answers.yes_or_no = options.task == LearningTask::multi_label;
+  if (columns > 1) samples.answers.shape = {columns};
+  samples.targets.resize(floats.size());
+  put_row_major<float>(array, floats, samples.targets);
+  if (!samples.answers.yes_or_no) return;
+  for (std::size_t i = 0; i < samples.targets.size(); ++i) {
+    const float value = samples.targets[i];
+    if (value == 0 || value == 1) continue;
+    const auto wide = static_cast<std::size_t>(columns);
+    throw Corrupt(
+        fmt::format("{}: row {}, column {} (from 0): expected a label of 0 or 1, found {}",
+                    array.path, i / wide, i % wide, value),
+        array.path);
+  }
 }
 
 }  // namespace
@@ -220,13 +240,14 @@ NpyArray read_npy(ByteSource& source) {
 Samples read_npy_samples(const std::filesystem::path& inputs, const std::filesystem::path& labels,
                          const NpyOptions& options, std::stop_token stop) {
   const NpyArray answers = read_npy(labels, stop);
-  const bool is_column =
-      answers.shape.size() == 1 || (answers.shape.size() == 2 && answers.shape[1] == 1);
-  if (!is_column) {
-    throw InvalidInput(
-        fmt::format("{}: expected labels of one size, found the shape {}: is it the "
-                    "file of another role?",
-                    answers.path, fmt::join(answers.shape, " x ")));
+  const bool one_column = options.task == LearningTask::classification;
+  const std::size_t sizes = answers.shape.size();
+  if (sizes > 2 || (sizes == 2 && one_column && answers.shape[1] != 1)) {
+    throw InvalidInput(fmt::format(
+        "{}: expected labels of {}, found the shape {}: is it the "
+        "file of another role?",
+        answers.path, one_column ? "one size" : "one size, or of two for several columns",
+        fmt::join(answers.shape, " x ")));
   }
   NpyArray values = read_npy(inputs, std::move(stop));
   if (values.shape[0] != answers.shape[0]) {
@@ -238,7 +259,7 @@ Samples read_npy_samples(const std::filesystem::path& inputs, const std::filesys
   if (options.task == LearningTask::classification) {
     take_classes(answers, options.classes, samples);
   } else {
-    samples.targets = floats_of(answers, options.allow_non_finite);
+    take_columns(answers, options, samples);
   }
   return samples;
 }

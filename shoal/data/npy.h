@@ -51,9 +51,10 @@ struct NpyOptions {
 
 // Inputs and their labels: as many of both, along the first size. Inputs of 3 sizes give samples of
 // {1, height, width}, as IDX does, of 1 size samples of {1}; others keep the rest of their shape.
-// uint8 stays bytes, all else becomes float32. Labels have 1 size, or 2 of which the second is 1:
-// whole numbers for classes, any for numbers. Throws as read_npy; Corrupt, with the byte, for a
-// label outside 0..classes-1 and for what is not finite; InvalidInput for shapes that do not fit.
+// uint8 stays bytes, all else becomes float32. Labels have 1 size, or 2, of which for classes the
+// second is 1, and else the number of columns to predict: whole numbers for classes, 0 and 1 for
+// multi_label, any for numbers. Throws as read_npy; Corrupt, with the byte, for a label outside
+// 0..classes-1 and for what is not finite; InvalidInput for shapes that do not fit.
 Samples read_npy_samples(const std::filesystem::path& inputs, const std::filesystem::path& labels,
                          const NpyOptions& options, std::stop_token stop = {});
 

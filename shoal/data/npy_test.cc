@@ -86,8 +86,8 @@ TEST_F(NpyTest, KeepsBytesAsBytes) {
   EXPECT_THAT(read.shape, ElementsAre(1, 2, 3));
   EXPECT_EQ(read.values.as<std::uint8_t>()[11], 11);
   EXPECT_THAT(read.labels, ElementsAre(0, 1));
-  EXPECT_EQ(read.classes, 4);
-  EXPECT_EQ(samples(npy_header("|u1", "(2, 3)") + counting(6), two_labels_).classes, 2);
+  EXPECT_EQ(read.answers.classes, 4);
+  EXPECT_EQ(samples(npy_header("|u1", "(2, 3)") + counting(6), two_labels_).answers.classes, 2);
 }
 
 TEST_F(NpyTest, ReadsVersions2And3) {
@@ -139,8 +139,28 @@ TEST_F(NpyTest, ReadsNumbersToPredict) {
                   little_endian(std::bit_cast<std::uint32_t>(-2.0f), 4),
               {.task = LearningTask::regression});
   EXPECT_THAT(read.targets, ElementsAre(0.5f, -2.0f));
-  EXPECT_EQ(read.classes, 0);
+  EXPECT_EQ(read.answers.classes, 0);
   EXPECT_TRUE(read.labels.empty());
+}
+
+TEST_F(NpyTest, ReadsSeveralColumnsToPredict) {
+  const std::string inputs = npy_header("|u1", "(2, 3)") + counting(6);
+  const NpyOptions several{.task = LearningTask::multi_label};
+  const Samples labels =
+      samples(inputs, npy_header("|b1", "(2, 3)") + std::string("\0\1\1\0\0\1", 6), several);
+  EXPECT_THAT(labels.targets, ElementsAre(0, 1, 1, 0, 0, 1));
+  EXPECT_EQ(labels.answers, (AnswerForm{.yes_or_no = true, .shape = {3}}));
+  const Samples numbers = samples(inputs, npy_header("|u1", "(2, 2)", true) + counting(4),
+                                  {.task = LearningTask::regression});
+  EXPECT_THAT(numbers.targets, ElementsAre(0, 2, 1, 3));
+  EXPECT_EQ(numbers.answers, (AnswerForm{.shape = {2}}));
+  EXPECT_THAT(
+      refusal([&] { samples(inputs, npy_header("|u1", "(2, 2)", true) + counting(4), several); }),
+      AllOf(StartsWith("Corrupt: "),
+            HasSubstr("y.npy: row 0, column 1 (from 0): expected a label of 0 or 1, found 2")));
+  EXPECT_THAT(
+      refusal([&] { samples(inputs, npy_header("|u1", "(2, 1, 2)") + counting(4), several); }),
+      HasSubstr("expected labels of one size, or of two for several columns"));
 }
 
 TEST_F(NpyTest, RefusesWhatIsNotFiniteUnlessAllowed) {

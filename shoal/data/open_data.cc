@@ -56,7 +56,7 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes,
                                  find_idx_file(folder, {"train-labels"}), classes, stop);
   const auto test_images = find_idx_file(folder, {"t10k-images", "test-images"});
   files.test = read_idx_samples(test_images, find_idx_file(folder, {"t10k-labels", "test-labels"}),
-                                files.train.classes, stop);
+                                files.train.answers.classes, stop);
   require_equal_form(files.train, *files.test, test_images.string());
   return files;
 }
@@ -71,9 +71,9 @@ Files read_fashion_mnist(const DataOptions& options, std::stop_token stop) {
                     "data.path to a folder with its four files",
                     error.what()));
   }
-  files.train.class_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                             "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-  files.test->class_names = files.train.class_names;
+  files.train.answer_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                              "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  files.test->answer_names = files.train.answer_names;
   return files;
 }
 
@@ -91,7 +91,7 @@ Files read_csv_files(const DataOptions& options, std::stop_token stop) {
   files.train = samples_of(read_csv(options.path, options.csv, stop), options.csv, options.classes);
   if (options.test_path.empty()) return files;
   files.test = samples_of(read_csv(options.test_path, options.csv, std::move(stop)), options.csv,
-                          files.train.classes);
+                          files.train.answers.classes);
   const auto& names = files.train.feature_names;
   const auto& test_names = files.test->feature_names;
   if (files.test->shape != files.train.shape ||
@@ -113,9 +113,14 @@ Files read_npy_files(const DataOptions& options, std::stop_token stop) {
   Files files;
   files.train = read_npy_samples(options.path, options.labels_path, npy, stop);
   if (options.test_path.empty()) return files;
-  npy.classes = files.train.classes;
+  npy.classes = files.train.answers.classes;
   files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, std::move(stop));
   require_equal_form(files.train, *files.test, options.test_path);
+  if (files.test->answers != files.train.answers) {
+    throw InvalidInput(fmt::format("{}: expected {} as in {}, found {}", options.test_labels_path,
+                                   files.train.answers.text(), options.labels_path,
+                                   files.test->answers.text()));
+  }
   return files;
 }
 
@@ -256,6 +261,7 @@ DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std:
   const auto train = std::make_shared<const TableRows>(
       options.path, opens_table(options, options.path),
       TableOptions{.label = options.csv.label,
+                   .labels = options.csv.labels,
                    .columns = options.csv.columns,
                    .task = options.csv.task,
                    .text = options.text,
@@ -301,9 +307,7 @@ std::string DataSplits::summary() const {
   const std::string& name = train->name();
   return fmt::format("{}: {} training, {} validation and {} test samples of {}, {}",
                      name.substr(0, name.find(',')), train->size(), validation->size(),
-                     test->size(), fmt::join(train->sample_shape(), "x"),
-                     train->classes() > 0 ? fmt::format("{} classes", train->classes())
-                                          : std::string("a number to predict"));
+                     test->size(), fmt::join(train->sample_shape(), "x"), train->answers().text());
 }
 
 DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataSpanSink& sink,
@@ -324,7 +328,7 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
   const auto of_images = [&](std::int64_t classes) -> std::optional<SampleForm> {
     try {
       const auto images = find_idx_file(idx_folder(options), {kTrainImages});
-      return SampleForm{.shape = read_idx_sample_shape(images), .classes = classes};
+      return SampleForm{.shape = read_idx_sample_shape(images), .answers = {.classes = classes}};
     } catch (const Error&) {
       return std::nullopt;
     }
@@ -332,7 +336,7 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
   if (!options.problems().empty()) return std::nullopt;
   switch (options.name) {
     case DataName::random:
-      return SampleForm{.shape = options.shape, .classes = random_classes(options)};
+      return SampleForm{.shape = options.shape, .answers = {.classes = random_classes(options)}};
     case DataName::fashion_mnist:
       return of_images(kFashionClasses);
     case DataName::idx:

@@ -45,7 +45,8 @@ DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataS
 // What a model has to know of the data to be built.
 struct SampleForm {
   std::vector<std::int64_t> shape;  // {1, 28, 28}; channels first
-  std::int64_t classes = 0;         // 0: regression
+  AnswerForm answers = {};
+  bool operator==(const SampleForm&) const = default;
 };
 
 // The form of what open_data would give, in a millisecond: from the options, or from the beginning

@@ -63,7 +63,7 @@ TEST_F(OpenDataTest, KnowsTheFormOfPicturesFromTheirHeader) {
   const auto ahead = sample_form_ahead(idx_);
   ASSERT_TRUE(ahead.has_value());
   EXPECT_EQ(ahead->shape, open_data(idx_, 1).train->sample_shape());
-  EXPECT_EQ(ahead->classes, 3);
+  EXPECT_EQ(ahead->answers.classes, 3);
   folder_.write("train-images-idx3-ubyte", mnist_like(20).substr(0, 15));
   EXPECT_FALSE(sample_form_ahead(idx_).has_value()) << "a cut header";
   folder_.write("train-images-idx3-ubyte", "not IDX at all");
@@ -86,10 +86,10 @@ TEST_F(OpenDataTest, KnowsTheFormOfRandomSamplesFromTheOptions) {
     const auto ahead = sample_form_ahead(random);
     ASSERT_TRUE(ahead.has_value());
     EXPECT_THAT(ahead->shape, ElementsAre(3, 5));
-    EXPECT_EQ(ahead->classes, open_data(random, 1).train->classes());
+    EXPECT_EQ(ahead->answers.classes, open_data(random, 1).train->classes());
   }
   random.csv.task = LearningTask::regression;
-  EXPECT_EQ(sample_form_ahead(random)->classes, 0);
+  EXPECT_EQ(sample_form_ahead(random)->answers.classes, 0);
 }
 
 TEST_F(OpenDataTest, NormalisesByTheTrainingSamplesOnly) {
@@ -259,7 +259,7 @@ TEST(FashionMnist, OpensAsMeasured) {
   EXPECT_EQ(splits.summary(),
             "fashion-mnist: 60000 training, 0 validation and 10000 test samples of 1x28x28, 10 "
             "classes");
-  EXPECT_EQ(splits.test->facts().class_names.at(9), "Ankle boot");
+  EXPECT_EQ(splits.test->facts().answer_names.at(9), "Ankle boot");
   // A black pixel shows mean and deviation: -0.286041 / 0.353024.
   Batch batch;
   splits.train->read(std::vector<std::int64_t>{0}, batch);

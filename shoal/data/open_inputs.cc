@@ -61,6 +61,7 @@ Samples csv_inputs(const DataOptions& options, const std::filesystem::path& file
   const auto features = static_cast<std::size_t>(learned.shape.at(0));
   CsvOptions plain = options.csv;
   plain.label = "last";
+  plain.labels.clear();
   plain.columns.clear();
   plain.task = LearningTask::regression;
   if (!table.names.empty() && !learned.feature_names.empty()) {
@@ -86,7 +87,7 @@ std::shared_ptr<const Dataset> table_inputs(const DataOptions& options, const Da
   return std::make_shared<TableDataset>(
       file,
       std::make_shared<const TableRows>(file, opens_table(options, file),
-                                        data.table_form->without_label(),
+                                        data.table_form->without_labels(),
                                         options.csv.allow_non_finite),
       data.scaling.normalization);
 }
@@ -94,7 +95,7 @@ std::shared_ptr<const Dataset> table_inputs(const DataOptions& options, const Da
 std::shared_ptr<const Dataset> picture_inputs(const DataOptions& options, const DataSplits& data,
                                               const std::filesystem::path& path) {
   const auto files = std::make_shared<const PictureFiles>(
-      PictureFiles::without_labels(path, data.train->facts().class_names));
+      PictureFiles::without_labels(path, data.train->facts().answer_names));
   const auto& shape = data.train->sample_shape();
   const PictureSize window{.height = static_cast<int>(shape.at(1)),
                            .width = static_cast<int>(shape.at(2))};
@@ -154,11 +155,11 @@ std::shared_ptr<const Dataset> open_inputs(const DataOptions& options, const Dat
   if (data.table_form != nullptr) return table_inputs(options, data, file.string());
   Samples samples = samples_of_file(options, file);
   require_form(samples, options, data, file.string());
-  samples.classes = data.train->classes();
-  samples.class_names = data.train->facts().class_names;
-  const auto count = static_cast<std::size_t>(samples.count);
-  samples.labels.assign(samples.classes > 0 ? count : 0, 0);
-  samples.targets.assign(samples.classes > 0 ? 0 : count, 0.0F);
+  samples.answers = data.train->answers();
+  samples.answer_names = data.train->facts().answer_names;
+  const auto count = static_cast<std::size_t>(samples.count * samples.answers.count());
+  samples.labels.assign(samples.answers.classes > 0 ? count : 0, 0);
+  samples.targets.assign(samples.answers.classes > 0 ? 0 : count, 0.0F);
   return make_dataset(file.string(), std::move(samples), data.scaling);
 }
 

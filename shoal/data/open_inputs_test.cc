@@ -86,7 +86,7 @@ void expect_same_inputs(const DataOptions& options, const DataSplits& data,
   const Batch expected = read_all(*data.test);
   ASSERT_EQ(set->size(), data.test->size());
   EXPECT_EQ(set->classes(), data.train->classes());
-  EXPECT_EQ(set->facts().class_names, data.train->facts().class_names);
+  EXPECT_EQ(set->facts().answer_names, data.train->facts().answer_names);
   EXPECT_THAT(given.floats(), ElementsAreArray(expected.floats()));
   EXPECT_THAT(given.labels, Each(0));
 }

@@ -10,8 +10,7 @@ DatasetFacts facts_of(const RandomDatasetOptions& options) {
   return {.name = options.name,
           .size = options.size,
           .sample_shape = options.sample_shape,
-          .classes = options.classes,
-          .class_names = {}};
+          .answers = {.classes = options.classes}};
 }
 
 // Uniform in [-1, 1) has the variance 1/3.

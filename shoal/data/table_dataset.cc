@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "shoal/core/check.h"
 #include "shoal/core/error.h"
 #include "shoal/data/table_rows.h"
@@ -9,8 +11,8 @@ DatasetFacts facts_of(std::string name, const TableRows& rows) {
   return {.name = std::move(name),
           .size = rows.size(),
           .sample_shape = {rows.form().width()},
-          .classes = rows.form().classes,
-          .class_names = rows.form().class_names};
+          .answers = rows.form().answers(),
+          .answer_names = rows.form().classes > 0 ? rows.form().class_names : rows.form().labels};
 }
 
 }  // namespace
@@ -38,7 +40,9 @@ void TableDataset::read(std::span<const std::int64_t> ids, Batch& out) const {
     if (classes() > 0) {
       out.labels[i] = rows_->label(ids[i]);
     } else {
-      out.targets[i] = rows_->target(ids[i]);
+      const std::span<const float> targets = rows_->targets(ids[i]);
+      std::copy(targets.begin(), targets.end(),
+                out.targets.begin() + static_cast<std::int64_t>(i * targets.size()));
     }
   }
 }

@@ -42,6 +42,10 @@ auto of_file(const std::string& path, const Call& call) {
   }
 }
 
+bool has(const std::vector<int>& columns, int column) {
+  return std::find(columns.begin(), columns.end(), column) != columns.end();
+}
+
 void require_no_stop(const std::string& path, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled(fmt::format("reading {} was stopped", path));
 }
@@ -54,9 +58,15 @@ std::int64_t TableForm::width() const {
   return width;
 }
 
-TableForm TableForm::without_label() const {
+TableForm TableForm::without_labels() const {
   TableForm form = *this;
-  form.has_label = false;
+  form.has_labels = false;
+  return form;
+}
+
+AnswerForm TableForm::answers() const {
+  AnswerForm form{.classes = classes, .yes_or_no = task == LearningTask::multi_label};
+  if (labels.size() > 1) form.shape = {static_cast<std::int64_t>(labels.size())};
   return form;
 }
 
@@ -121,21 +131,47 @@ int TableRows::column_of(const std::string& wanted, std::string_view key) const 
       meant ? fmt::format(": did you mean '{}'?", line_of(*meant)) : ""));
 }
 
-void TableRows::choose_columns(const TableOptions& options) {
+std::vector<int> TableRows::label_columns(const TableOptions& options) const {
+  std::vector<int> labels;
+  for (const std::string& wanted : options.labels) {
+    const int column = column_of(wanted, "labels");
+    if (has(labels, column)) {
+      throw InvalidInput(
+          fmt::format("{}: data.labels names the column '{}' twice", path_, line_of(wanted)));
+    }
+    labels.push_back(column);
+  }
+  if (!labels.empty()) return labels;
   const bool is_named =
       std::any_of(columns_.begin(), columns_.end(), [](const auto& c) { return c.name == "last"; });
-  const int label = options.label == "last" && !is_named ? static_cast<int>(columns_.size()) - 1
-                                                         : column_of(options.label, "label");
+  return {options.label == "last" && !is_named ? static_cast<int>(columns_.size()) - 1
+                                               : column_of(options.label, "label")};
+}
+
+void TableRows::require_labels(const std::vector<int>& labels, LearningTask task) const {
+  const bool may_be_text = task == LearningTask::classification;
+  for (const int label : labels) {
+    const ArrowColumn& facts = columns_[static_cast<std::size_t>(label)];
+    if (facts.kind == ArrowColumn::Kind::number) continue;
+    if (facts.kind == ArrowColumn::Kind::text && may_be_text) continue;
+    throw InvalidInput(fmt::format("{}: expected {} in the column '{}' of the label, found {}",
+                                   path_, may_be_text ? "numbers or text" : "numbers",
+                                   line_of(facts.name), line_of(facts.type)));
+  }
+}
+
+void TableRows::choose_columns(const TableOptions& options) {
+  const std::vector<int> labels = label_columns(options);
   if (options.columns.empty()) {
     for (int i = 0; i < static_cast<int>(columns_.size()); ++i) {
-      if (i != label) chosen_.push_back(i);
+      if (!has(labels, i)) chosen_.push_back(i);
     }
   }
   for (const std::string& wanted : options.columns) {
     const int column = column_of(wanted, "columns");
-    if (column == label || std::count(chosen_.begin(), chosen_.end(), column) > 0) {
+    if (has(labels, column) || has(chosen_, column)) {
       throw InvalidInput(fmt::format("{}: data.columns names the column '{}', which is {}", path_,
-                                     wanted, column == label ? "the label" : "in it already"));
+                                     wanted, has(labels, column) ? "the label" : "in it already"));
     }
     chosen_.push_back(column);
   }
@@ -153,15 +189,11 @@ void TableRows::choose_columns(const TableOptions& options) {
         path_, line_of(facts.name), line_of(facts.type),
         facts.kind == ArrowColumn::Kind::text ? ", or set data.text = \"categories\"" : ""));
   }
-  const ArrowColumn& facts = columns_[static_cast<std::size_t>(label)];
-  const bool may_be_text = options.task == LearningTask::classification;
-  if (facts.kind != ArrowColumn::Kind::number &&
-      !(facts.kind == ArrowColumn::Kind::text && may_be_text)) {
-    throw InvalidInput(fmt::format("{}: expected {} in the column '{}' of the label, found {}",
-                                   path_, may_be_text ? "numbers or text" : "numbers",
-                                   line_of(facts.name), line_of(facts.type)));
+  require_labels(labels, options.task);
+  for (const int label : labels) {
+    form_.labels.push_back(columns_[static_cast<std::size_t>(label)].name);
   }
-  chosen_.push_back(label);
+  chosen_.insert(chosen_.end(), labels.begin(), labels.end());
 }
 
 std::vector<std::string> TableRows::texts_of(int column, const std::stop_token& stop) const {
@@ -188,15 +220,14 @@ void TableRows::find_values(const TableOptions& options, const std::stop_token& 
   const auto is_text = [&](int column) {
     return columns_[static_cast<std::size_t>(column)].kind == ArrowColumn::Kind::text;
   };
-  const int label = chosen_.back();
-  for (const int column : std::span(chosen_).first(chosen_.size() - 1)) {
+  const int label = chosen_.back();  // of classes
+  for (const int column : std::span(chosen_).first(chosen_.size() - form_.labels.size())) {
     form_.features.push_back(
         {.column = columns_[static_cast<std::size_t>(column)].name,
          .categories = is_text(column) ? texts_of(column, stop) : std::vector<std::string>()});
   }
-  form_.label = columns_[static_cast<std::size_t>(label)].name;
   form_.task = options.task;
-  if (options.task == LearningTask::regression) return;
+  if (options.task != LearningTask::classification) return;
   if (is_text(label)) {
     form_.class_names = texts_of(label, stop);
     form_.classes = static_cast<std::int64_t>(form_.class_names.size());
@@ -219,7 +250,9 @@ void TableRows::find_columns() {
   for (const auto& feature : form_.features) {
     wanted.emplace_back(feature.column, !feature.categories.empty());
   }
-  if (form_.has_label) wanted.emplace_back(form_.label, !form_.class_names.empty());
+  for (const std::string& label : form_.labels) {
+    if (form_.has_labels) wanted.emplace_back(label, !form_.class_names.empty());
+  }
   for (const auto& [name, is_text] : wanted) {
     const auto found = std::find_if(columns_.begin(), columns_.end(),
                                     [&](const auto& column) { return column.name == name; });
@@ -268,7 +301,19 @@ std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
     take_feature(form_.features[i], values[i], first_row, at, *group);
     at += static_cast<std::size_t>(form_.features[i].width());
   }
-  if (form_.has_label) take_label(values.back(), first_row, *group);
+  if (!form_.has_labels) {
+    group->labels.resize(static_cast<std::size_t>(rows));
+    group->targets.resize(static_cast<std::size_t>(rows) * form_.labels.size());
+    return group;
+  }
+  const std::size_t features = form_.features.size();
+  for (std::size_t i = 0; i < form_.labels.size(); ++i) {
+    if (form_.task == LearningTask::classification) {
+      take_label(values[features], first_row, *group);
+    } else {
+      take_targets(values[features + i], first_row, i, *group);
+    }
+  }
   return group;
 }
 
@@ -294,32 +339,46 @@ void TableRows::take_feature(const TableForm::Feature& feature, const ArrowValue
 }
 
 void TableRows::take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const {
+  const std::string& label = form_.labels.front();
   if (values.first_absent >= 0) {
-    refuse(first_row + values.first_absent, form_.label, "a label", "nothing");
+    refuse(first_row + values.first_absent, label, "a label", "nothing");
   }
   const auto row = [&](std::size_t i) { return first_row + static_cast<std::int64_t>(i); };
   const auto& names = form_.class_names;
   for (std::size_t i = 0; i < values.texts.size(); ++i) {
     const auto found = std::lower_bound(names.begin(), names.end(), values.texts[i]);
     if (found == names.end() || *found != values.texts[i]) {
-      refuse(row(i), form_.label, "a class that the training table has",
+      refuse(row(i), label, "a class that the training table has",
              "'" + line_of(values.texts[i]) + "'");
     }
     group.labels.push_back(found - names.begin());
   }
   for (std::size_t i = 0; i < values.numbers.size(); ++i) {
     const double value = values.numbers[i];
-    if (form_.task == LearningTask::regression) {
-      group.targets.push_back(number(value, row(i), form_.label));
-      continue;
-    }
     const bool is_class =
         value >= 0 && value < static_cast<double>(form_.classes) && value == std::floor(value);
     if (!is_class) {
-      refuse(row(i), form_.label, fmt::format("a whole number of 0 to {}", form_.classes - 1),
+      refuse(row(i), label, fmt::format("a whole number of 0 to {}", form_.classes - 1),
              fmt::format("{}", value));
     }
     group.labels.push_back(static_cast<std::int64_t>(value));
+  }
+}
+
+void TableRows::take_targets(const ArrowValues& values, std::int64_t first_row, std::size_t column,
+                             Group& group) const {
+  const std::string& label = form_.labels[column];
+  if (values.first_absent >= 0) {
+    refuse(first_row + values.first_absent, label, "a label", "nothing");
+  }
+  group.targets.resize(values.numbers.size() * form_.labels.size());
+  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
+    const double value = values.numbers[i];
+    const std::int64_t row = first_row + static_cast<std::int64_t>(i);
+    if (form_.task == LearningTask::multi_label && value != 0 && value != 1) {
+      refuse(row, label, "0 or 1", fmt::format("{}", value));
+    }
+    group.targets[i * form_.labels.size() + column] = number(value, row, label);
   }
 }
 
@@ -351,13 +410,14 @@ std::span<const float> TableRows::features(std::int64_t row) const {
 }
 
 std::int64_t TableRows::label(std::int64_t row) const {
-  if (!form_.has_label) return 0;
   return group(row).labels.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
 }
 
-float TableRows::target(std::int64_t row) const {
-  if (!form_.has_label) return 0;
-  return group(row).targets.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
+std::span<const float> TableRows::targets(std::int64_t row) const {
+  const std::size_t width = form_.labels.size();
+  const std::int64_t first = first_rows_[group_of(row)];
+  return std::span(group(row).targets)
+      .subspan(static_cast<std::size_t>(row - first) * width, width);
 }
 
 }  // namespace shoal

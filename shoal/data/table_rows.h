@@ -19,7 +19,8 @@ namespace shoal {
 
 struct TableOptions {
   std::string label = "last";  // a column's name, or its number from 0 (a name goes first)
-  std::vector<std::string> columns = {};  // to learn from; empty: all but the label
+  std::vector<std::string> labels = {};   // in its place: one column or several
+  std::vector<std::string> columns = {};  // to learn from; empty: all but the labels
   LearningTask task = LearningTask::classification;
   TextColumns text = TextColumns::refuse;
   std::int64_t classes = 0;  // of a label that is a number; 0: the largest + 1
@@ -36,14 +37,15 @@ struct TableForm {
     }
   };
   std::vector<Feature> features;
-  std::string label;
-  bool has_label = true;  // false, for what is to be predicted: no column is read, and all are 0
+  std::vector<std::string> labels;  // columns to learn; one of them for classes
+  bool has_labels = true;  // false, for what is to be predicted: no label is read, and all are 0
   LearningTask task = LearningTask::classification;
-  std::int64_t classes = 0;              // 0: regression
+  std::int64_t classes = 0;              // 0: numbers, or 0 and 1
   std::vector<std::string> class_names;  // of a label that is text, in the order of their bytes
 
   std::int64_t width() const;
-  TableForm without_label() const;
+  TableForm without_labels() const;
+  AnswerForm answers() const;
 };
 
 // All calls may run in several threads at once. A row group is read when one of its rows is first
@@ -61,7 +63,7 @@ class TableRows {
   // Cancelled after a stop, between two row groups.
   TableRows(std::string path, const Open& open, const TableOptions& options,
             const std::stop_token& stop = {});
-  // Another table in the form of the training table: for tests, or without_label() to predict.
+  // Another table in the form of the training table: for tests, or without_labels() to predict.
   TableRows(std::string path, const Open& open, const TableForm& form, bool allow_non_finite);
 
   const TableForm& form() const { return form_; }
@@ -69,8 +71,8 @@ class TableRows {
   int groups_read() const;
 
   std::span<const float> features(std::int64_t row) const;
-  std::int64_t label(std::int64_t row) const;  // of a classification
-  float target(std::int64_t row) const;        // of a regression
+  std::int64_t label(std::int64_t row) const;              // of a classification
+  std::span<const float> targets(std::int64_t row) const;  // else: one a column
 
  private:
   struct Group {
@@ -81,6 +83,8 @@ class TableRows {
   void open(const Open& open);
   int column_of(const std::string& wanted, std::string_view key) const;
   void choose_columns(const TableOptions& options);
+  std::vector<int> label_columns(const TableOptions& options) const;
+  void require_labels(const std::vector<int>& labels, LearningTask task) const;
   void find_values(const TableOptions& options, const std::stop_token& stop);
   void find_columns();
   std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
@@ -91,6 +95,8 @@ class TableRows {
   void take_feature(const TableForm::Feature& feature, const ArrowValues& values,
                     std::int64_t first_row, std::size_t at, Group& group) const;
   void take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const;
+  void take_targets(const ArrowValues& values, std::int64_t first_row, std::size_t column,
+                    Group& group) const;
   float number(double value, std::int64_t row, const std::string& column) const;
   [[noreturn]] void refuse(std::int64_t row, const std::string& column, std::string_view expected,
                            std::string_view found) const;
@@ -99,7 +105,7 @@ class TableRows {
   bool allow_non_finite_ = false;
   TableForm form_;
   std::vector<ArrowColumn> columns_;
-  std::vector<int> chosen_;  // columns of the features, and last that of the label, if any
+  std::vector<int> chosen_;               // columns of the features, then those of the labels
   std::vector<std::int64_t> first_rows_;  // of each group, and last the number of rows
 
   mutable std::mutex mutex_;  // guards the two below

@@ -108,8 +108,33 @@ TEST_F(TableRowsTest, ChoosesColumnsByNameAndNumber) {
   EXPECT_EQ(table->label(0), 2);
   const auto price =
       rows(good_, {.label = "a", .columns = {"y"}, .task = LearningTask::regression});
-  EXPECT_EQ(price->target(4), 5);
+  EXPECT_THAT(price->targets(4), ElementsAre(5));
   EXPECT_EQ(price->form().classes, 0);
+}
+
+TEST_F(TableRowsTest, LearnsSeveralColumns) {
+  std::vector<FakeColumn> columns{numbers("a", {1, 2, 3, 4, 5}), numbers("red", {0, 1, 0, 1, 1}),
+                                  numbers("blue", {1, 1, 0, 0, 1})};
+  const TableOptions options{.labels = {"blue", "red"}, .task = LearningTask::multi_label};
+  const auto table = rows(columns, options);
+  EXPECT_EQ(table->form().width(), 1);
+  EXPECT_EQ(table->form().answers(), (AnswerForm{.yes_or_no = true, .shape = {2}}));
+  EXPECT_THAT(table->targets(0), ElementsAre(1, 0));
+  EXPECT_THAT(table->targets(3), ElementsAre(0, 1));
+  const TableDataset data("t", table, {.mean = {0}, .deviation = {1}});
+  EXPECT_THAT(read_all(data).targets, ElementsAre(1, 0, 1, 1, 0, 0, 0, 1, 1, 1));
+  EXPECT_THAT(data.facts().answer_names, ElementsAre("blue", "red"));
+  const TableRows test(
+      path_, [&] { return std::make_unique<FakeTable>(columns, std::vector<std::int64_t>{5}); },
+      table->form(), false);
+  EXPECT_THAT(test.targets(3), ElementsAre(0, 1));
+  columns[1].numbers[3] = 2;
+  EXPECT_THAT(refused(columns, options),
+              HasSubstr("row 3 (from 0): expected 0 or 1 in the column 'red', found 2"));
+  columns[2].absent = 1;
+  EXPECT_THAT(refused(columns, options), HasSubstr("row 1 (from 0): expected a label"));
+  EXPECT_THAT(refused(columns, {.labels = {"red", "1"}, .task = LearningTask::multi_label}),
+              HasSubstr("data.labels names the column '1' twice"));
 }
 
 TEST_F(TableRowsTest, ReadsOnlyTheGroupsThatAreAskedFor) {
@@ -176,7 +201,7 @@ TEST_F(TableRowsTest, WithoutLabelsNoColumnOfThemIsRead) {
             std::vector<FakeColumn>{texts("town", {"Bonn"}), numbers("a", {7})},
             std::vector<std::int64_t>{1});
       },
-      train->form().without_label(), false);
+      train->form().without_labels(), false);
   EXPECT_THAT(inputs.features(0), ElementsAre(7, 0, 1, 0));
   EXPECT_EQ(inputs.label(0), 0);
   EXPECT_EQ(inputs.form().classes, train->form().classes);

@@ -22,7 +22,7 @@ namespace shoal {
 // This rank's part of a batch; the executor cuts it into micro-batches. May have 0 samples.
 struct StepBatch {
   at::Tensor inputs = {};   // [samples, ...]
-  at::Tensor targets = {};  // [samples] class indices, or [samples, k]
+  at::Tensor targets = {};  // [samples, ...] class indices, or numbers
   MixedTargets mixed = {};  // of samples that are mixtures
   std::vector<std::int64_t> sample_ids = {};
 };
@@ -41,7 +41,8 @@ struct Agreement {
   double loss_sum = 0;
   double weight = 0;
   double correct = 0;
-  double samples = 0;  // equal to the weight unless classes have weights
+  double samples = 0;  // equal to the weight where a sample has one answer, unless classes have
+                       // weights
   bool finite = true;  // loss and, where they were looked at, gradients; else Update did
                        // nothing
   bool loss_is_finite = true;

@@ -29,13 +29,17 @@ struct ClassWeights {
   std::optional<at::Tensor> of_output;
 };
 
-LossSums cross_entropy(const at::Tensor& output, const at::Tensor& targets, bool count_correct,
+// `given` [samples, ..., classes]: one row for each answer.
+LossSums cross_entropy(const at::Tensor& given, const at::Tensor& targets, bool count_correct,
                        const LossForm& form, const MixedTargets& mixed) {
-  if (output.dim() != 2 || targets.dim() != 1 || targets.size(0) != output.size(0)) {
+  const bool fits = given.dim() >= 2 && targets.sizes() == given.sizes().slice(0, given.dim() - 1);
+  if (!fits || (mixed.defined() && given.dim() != 2)) {
     throw InvalidInput(
-        fmt::format("cross_entropy takes [samples, classes] and [samples], not [{}] and [{}]",
-                    fmt::join(output.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
+        fmt::format("cross_entropy takes [samples, {}classes] and [samples{}], not [{}] and [{}]",
+                    mixed.defined() ? "" : "..., ", mixed.defined() ? "" : ", ...",
+                    fmt::join(given.sizes(), ", "), fmt::join(targets.sizes(), ", ")));
   }
+  const at::Tensor output = given.reshape({-1, given.size(-1)});
   const ClassWeights weights(form, output);
   const auto loss_of = [&](const at::Tensor& labels, at::Reduction::Reduction reduction) {
     // No label is ignored: the data has been checked to hold 0 .. classes - 1 only.
@@ -44,7 +48,7 @@ LossSums cross_entropy(const at::Tensor& output, const at::Tensor& targets, bool
                                   form.label_smoothing);
   };
   LossSums sums;
-  at::Tensor labels = targets.to(at::kLong);
+  at::Tensor labels = targets.to(at::kLong).reshape(-1);
   if (mixed.defined()) {
     const at::Tensor others = mixed.classes.to(at::kLong);
     const at::Tensor exact = mixed.shares.to(at::kDouble);
@@ -71,6 +75,8 @@ const char* name_of(LossKind kind) {
   switch (kind) {
     case LossKind::cross_entropy:
       return "cross_entropy";
+    case LossKind::binary_cross_entropy:
+      return "binary_cross_entropy";
     case LossKind::mean_squared:
       return "mean_squared";
     case LossKind::mean_absolute:
@@ -81,8 +87,20 @@ const char* name_of(LossKind kind) {
   return "?";
 }
 
+at::Tensor binary_cross_entropy(const at::Tensor& output, const at::Tensor& wanted,
+                                const LossForm& form) {
+  std::optional<at::Tensor> pos_weight;
+  if (!form.pos_weight.empty()) {
+    check_equal(static_cast<std::int64_t>(form.pos_weight.size()),
+                output.dim() > 1 ? output.size(1) : 1, "one pos_weight a label");
+    pos_weight = at::tensor(form.pos_weight, at::kDouble).to(output.scalar_type());
+  }
+  return at::binary_cross_entropy_with_logits(output, wanted, std::nullopt, pos_weight,
+                                              at::Reduction::Sum);
+}
+
 LossSums of_numbers(LossKind kind, const at::Tensor& output, const at::Tensor& targets,
-                    const LossForm& form) {
+                    bool count_correct, const LossForm& form) {
   if (output.dim() < 1 || targets.dim() < 1 || output.size(0) != targets.size(0) ||
       output.numel() != targets.numel()) {
     throw InvalidInput(fmt::format("{} takes targets of the output's shape, not [{}] and [{}]",
@@ -91,7 +109,12 @@ LossSums of_numbers(LossKind kind, const at::Tensor& output, const at::Tensor& t
   }
   const at::Tensor wanted = targets.to(output.scalar_type()).reshape(output.sizes());
   LossSums sums;
-  if (kind == LossKind::mean_squared) {
+  if (kind == LossKind::binary_cross_entropy) {
+    sums.loss = binary_cross_entropy(output, wanted, form);
+    if (count_correct) {
+      sums.correct = output.detach().gt(0).eq(wanted.gt(0.5)).sum().item<std::int64_t>();
+    }
+  } else if (kind == LossKind::mean_squared) {
     sums.loss = at::mse_loss(output, wanted, at::Reduction::Sum);
   } else if (kind == LossKind::mean_absolute) {
     sums.loss = at::l1_loss(output, wanted, at::Reduction::Sum);
@@ -112,6 +135,7 @@ LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& ta
   switch (kind) {
     case LossKind::cross_entropy:
       return cross_entropy(exact, targets, count_correct, form, mixed);
+    case LossKind::binary_cross_entropy:
     case LossKind::mean_squared:
     case LossKind::mean_absolute:
     case LossKind::huber:
@@ -120,7 +144,7 @@ LossSums loss_sums(LossKind kind, const at::Tensor& output, const at::Tensor& ta
             "{} takes no mixtures of classes: set [augment] mixup = 0, or another [model] loss",
             name_of(kind)));
       }
-      return of_numbers(kind, exact, targets, form);
+      return of_numbers(kind, exact, targets, count_correct, form);
   }
   broken_invariant("unknown LossKind", std::source_location::current());
 }

@@ -99,6 +99,43 @@ TEST(LossSums, OfMixturesWeighsBothClasses) {
               0.25 * alone(0).loss.item<double>() + 0.75 * alone(1).loss.item<double>(), 1e-12);
 }
 
+// Torch's mean is over samples and labels: the sum over the labels of a sample is so many times it.
+TEST(LossSums, BinaryCrossEntropyIsTorchsTimesTheLabels) {
+  namespace F = torch::nn::functional;
+  const at::Tensor logits =
+      torch::tensor({{1.5, -0.5, 0.0}, {-2.0, 3.0, 0.1}}, at::kDouble).requires_grad_(true);
+  const at::Tensor labels = torch::tensor({{1.0, 0.0, 0.0}, {1.0, 1.0, 0.0}}, at::kDouble);
+  const std::vector<double> pos_weight{0.5, 2, 7};
+  for (const bool weighted : {false, true}) {
+    const LossForm form{.pos_weight = weighted ? pos_weight : std::vector<double>()};
+    const auto sums = loss_sums(LossKind::binary_cross_entropy, logits, labels, true, form);
+    auto options = F::BinaryCrossEntropyWithLogitsFuncOptions();
+    if (weighted) options.pos_weight(torch::tensor(pos_weight, at::kDouble));
+    const at::Tensor torchs = F::binary_cross_entropy_with_logits(logits, labels, options);
+    EXPECT_NEAR(sums.loss.item<double>() / sums.weight, 3 * torchs.item<double>(), 1e-12);
+    const auto own = torch::autograd::grad({sums.loss / sums.weight}, {logits}).at(0);
+    const auto expected = torch::autograd::grad({3 * torchs}, {logits}).at(0);
+    EXPECT_TRUE(at::allclose(own, expected, 1e-12, 1e-12));
+    EXPECT_EQ(sums.weight, 2);
+    EXPECT_EQ(sums.correct, 4);  // 1.5, -0.5, 3.0; and 0.0, a probability of 1/2, answers 0
+  }
+  const auto part = [&](int begin, int end) {
+    return loss_sums(LossKind::binary_cross_entropy, logits.slice(0, begin, end),
+                     labels.slice(0, begin, end), true, {.pos_weight = pos_weight});
+  };
+  EXPECT_NEAR(part(0, 1).loss.item<double>() + part(1, 2).loss.item<double>(),
+              part(0, 2).loss.item<double>(), 1e-12);
+  EXPECT_EQ(part(0, 0).weight, 0);
+  EXPECT_THAT(refused_shapes(LossKind::binary_cross_entropy, logits, labels.slice(1, 0, 2)),
+              HasSubstr("binary_cross_entropy takes targets of the output's shape"));
+}
+
+TEST(LossSums, BinaryCrossEntropyIsFiniteForLargeLogits) {
+  const auto sums = loss_sums(LossKind::binary_cross_entropy, torch::tensor({1e4F, -1e4F, 1e4F}),
+                              torch::tensor({1.0F, 0.0F, 0.0F}), false);
+  EXPECT_FLOAT_EQ(sums.loss.item<float>(), 1e4F);
+}
+
 TEST(LossSums, OfMixturesNeedsClasses) {
   EXPECT_THAT(refusal([] {
                 loss_sums(LossKind::mean_squared, at::zeros({2, 1}), at::zeros({2}), false, {},

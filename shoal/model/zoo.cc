@@ -111,39 +111,69 @@ Json with_global_batch_norm(const Json& entry) {
 std::string join(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 const std::map<std::string, LossKind>& losses() {
-  static const std::map<std::string, LossKind> kByName{{"cross_entropy", LossKind::cross_entropy},
-                                                       {"mean_squared", LossKind::mean_squared},
-                                                       {"mean_absolute", LossKind::mean_absolute},
-                                                       {"huber", LossKind::huber}};
+  static const std::map<std::string, LossKind> kByName{
+      {"cross_entropy", LossKind::cross_entropy},
+      {"binary_cross_entropy", LossKind::binary_cross_entropy},
+      {"mean_squared", LossKind::mean_squared},
+      {"mean_absolute", LossKind::mean_absolute},
+      {"huber", LossKind::huber}};
   return kByName;
 }
 
+enum class Answers : std::uint8_t { classes, labels, numbers };
+
+Answers answers_of(const DataShape& data) {
+  if (data.classes > 0) return Answers::classes;
+  return data.yes_or_no ? Answers::labels : Answers::numbers;
+}
+
+const char* text_of(Answers answers) {
+  switch (answers) {
+    case Answers::classes:
+      return "classes";
+    case Answers::labels:
+      return "labels of 0 and 1";
+    case Answers::numbers:
+      return "numbers to predict";
+  }
+  return "?";
+}
+
+std::string text_of(const DataShape& data) {
+  return fmt::format("{} {}", data.classes > 0 ? data.classes : data.targets,
+                     text_of(answers_of(data)));
+}
+
 LossKind loss_kind(const ModelOptions& options, const DataShape& data) {
-  const bool classes = data.classes > 0;
-  if (options.loss == "auto") return classes ? LossKind::cross_entropy : LossKind::mean_squared;
+  const Answers answers = answers_of(data);
+  const auto is_for = [](LossKind kind) {
+    if (kind == LossKind::cross_entropy) return Answers::classes;
+    return kind == LossKind::binary_cross_entropy ? Answers::labels : Answers::numbers;
+  };
+  if (options.loss == "auto") {
+    return answers == Answers::classes  ? LossKind::cross_entropy
+           : answers == Answers::labels ? LossKind::binary_cross_entropy
+                                        : LossKind::mean_squared;
+  }
   const LossKind kind = losses().at(options.loss);
-  if (kind == LossKind::cross_entropy && !classes) {
-    throw InvalidInput(
-        "loss = \"cross_entropy\" needs classes, and the data has numbers to predict: use "
-        "\"mean_squared\", \"mean_absolute\" or \"huber\"");
+  if (is_for(kind) == answers) return kind;
+  std::vector<std::string> fitting;
+  for (const auto& [name, other] : losses()) {
+    if (is_for(other) == answers) fitting.push_back(fmt::format("\"{}\"", name));
   }
-  if (kind != LossKind::cross_entropy && classes) {
-    throw InvalidInput(
-        fmt::format("loss = \"{}\" needs numbers to predict, and the data has {} classes: use "
-                    "\"cross_entropy\"",
-                    options.loss, data.classes));
-  }
-  return kind;
+  throw InvalidInput(
+      fmt::format("loss = \"{}\" needs {}, and the data has {}: use {}{}", options.loss,
+                  text_of(is_for(kind)), text_of(data), fmt::join(fitting, ", "),
+                  is_for(kind) == Answers::labels ? ", or set data.task = \"multi-label\"" : ""));
 }
 
 void check_output(const LayerList& list, const DataShape& data) {
   const std::int64_t wanted = data.classes > 0 ? data.classes : data.targets;
   if (list.output == Shape{wanted}) return;
   throw InvalidInput(fmt::format(
-      "{} is the last layer and gives {} for each sample, but the data has {} {}: end with "
+      "{} is the last layer and gives {} for each sample, but the data has {}: end with "
       "{{linear = {}}}",
-      list.last_layer, join(list.output), wanted,
-      data.classes > 0 ? "classes" : "numbers to predict", wanted));
+      list.last_layer, join(list.output), text_of(data), wanted));
 }
 
 Json layers_of(const ModelOptions& options, const DataShape& data) {
@@ -208,8 +238,10 @@ std::vector<std::string> ModelOptions::problems() const {
     }
   }
   if (loss != "auto" && !losses().contains(loss)) {
-    faults.push_back(fmt::format(
-        "loss is '{}': give auto, cross_entropy, mean_squared, mean_absolute or huber", loss));
+    faults.push_back(
+        fmt::format("loss is '{}': give auto, cross_entropy, binary_cross_entropy, mean_squared, "
+                    "mean_absolute or huber",
+                    loss));
   }
   if (has_layers) {
     for (auto& fault : layer_faults(layers)) faults.push_back(std::move(fault));
@@ -237,9 +269,11 @@ OptionTable describe(ModelOptions& options) {
               "shortcut, the input itself."),
           with_values(
               option("loss", options.loss,
-                     "auto, cross_entropy, mean_squared, mean_absolute or huber; auto follows the "
-                     "data's labels: cross_entropy for classes, mean_squared for numbers."),
-              {"auto", "cross_entropy", "mean_squared", "mean_absolute", "huber"}),
+                     "auto, cross_entropy, binary_cross_entropy, mean_squared, mean_absolute or "
+                     "huber; auto follows the data: cross_entropy for classes, "
+                     "binary_cross_entropy for task = \"multi-label\", mean_squared for numbers."),
+              {"auto", "cross_entropy", "binary_cross_entropy", "mean_squared", "mean_absolute",
+               "huber"}),
           option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
           choice("form", options.form,
                  {{"auto", PictureForm::automatic},

@@ -43,8 +43,9 @@ std::vector<std::string> model_names();
 // What the data looks like to the model.
 struct DataShape {
   std::vector<std::int64_t> sample_shape;  // [1, 28, 28]; [features]
-  int classes = 0;                         // 0: regression
-  int targets = 1;                         // columns to predict when regression
+  int classes = 0;                         // 0: the answers are numbers
+  int targets = 1;                         // columns to predict when there are no classes
+  bool yes_or_no = false;                  // they are labels, which a sample has or not
 };
 
 // Throws InvalidInput with every fault: unknown model or layer (with the nearest), missing size, a

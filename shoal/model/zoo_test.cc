@@ -180,6 +180,16 @@ TEST(ModelOptions, LossMustSuitTheData) {
   options.loss = "cross_entropy";
   EXPECT_THAT(refusal([&] { make_chain(options, {.sample_shape = {3}}); }),
               HasSubstr("needs classes"));
+  options.loss = "binary_cross_entropy";
+  EXPECT_THAT(refusal([&] { make_chain(options, {.sample_shape = {3}, .targets = 2}); }),
+              HasSubstr("needs labels of 0 and 1, and the data has 2 numbers to predict: use "
+                        "\"huber\", \"mean_absolute\", \"mean_squared\", or set data.task"));
+  options.loss = "mean_squared";
+  const DataShape labels{.sample_shape = {3}, .targets = 2, .yes_or_no = true};
+  EXPECT_THAT(refusal([&] { make_chain(options, labels); }),
+              HasSubstr("the data has 2 labels of 0 and 1: use \"binary_cross_entropy\""));
+  options.loss = "auto";
+  EXPECT_EQ(make_chain(options, labels).loss(), LossKind::binary_cross_entropy);
 }
 
 TEST(Zoo, ModelsForImagesRefuseRows) {

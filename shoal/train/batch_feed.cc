@@ -50,16 +50,17 @@ BatchPart batch_part(const Plan& plan, int rank) {
 StepBatch as_tensors(std::shared_ptr<Batch> batch, at::ScalarType type) {
   StepBatch tensors;
   tensors.sample_ids = batch->sample_ids;
+  const auto answers = with_samples(batch->samples, batch->answer_shape);
   if (!batch->labels.empty()) {
-    tensors.targets = at::tensor(batch->labels, at::kLong);
+    tensors.targets = at::tensor(batch->labels, at::kLong).view(answers);
     if (!batch->shares.empty()) {
       tensors.mixed = {.classes = at::tensor(batch->other_labels, at::kLong),
                        .shares = at::tensor(batch->shares, at::kFloat)};
     }
   } else if (!batch->targets.empty()) {
-    tensors.targets = at::tensor(batch->targets, at::kFloat).to(type);
+    tensors.targets = at::tensor(batch->targets, at::kFloat).view(answers).to(type);
   } else {
-    tensors.targets = at::empty({batch->samples}, at::kLong);
+    tensors.targets = at::empty(answers, at::kLong);
   }
   const auto shape = with_samples(batch->samples, batch->input_shape);
   const at::TensorOptions options = at::TensorOptions(scalar_type(batch->input_type));

@@ -27,7 +27,7 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
 
   // A slot per batch, filled by the one rank that has its loss: the sum over ranks adds zeros only.
   std::vector<double> slots(static_cast<std::size_t>(batches.count()) * kSums, 0.0);
-  MetricCounts metrics(prepared.job.train.metrics, set.classes(), set.size(), batches.count());
+  MetricCounts metrics(prepared.job.train.metrics, set.answers(), set.size(), batches.count());
   for (std::int64_t round = 0; round < batches.rounds(); ++round) {
     const auto batch = batches.batch_of(round, part.index);
     if (!batch) continue;  // the last round has none for some parts
@@ -59,11 +59,12 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
     weight += slots[i + 1];
     correct += slots[i + 2];
   }
+  const auto answers = static_cast<double>(set.size() * set.answers().count());
   return {.set = name,
           .loss = weight > 0 ? loss / weight : 0,
-          .accuracy = weight > 0 ? correct / weight : 0,
-          .classifies = set.classes() > 0,
-          .samples = static_cast<std::int64_t>(weight),
+          .accuracy = answers > 0 ? correct / answers : 0,
+          .classifies = set.answers().classifies(),
+          .samples = set.size(),
           .metrics = metrics.results()};
 }
 

@@ -7,8 +7,8 @@
 
 namespace shoal {
 
-// Throws InvalidInput where the options do not fit the loss or the data's classes. class_weights =
-// "balanced" reads all of `training` once.
+// Throws InvalidInput where the options do not fit the loss or the data's classes. "balanced"
+// reads all of `training` once.
 LossForm loss_form(const TrainOptions& options, LossKind kind, const Dataset& training);
 
 }  // namespace shoal

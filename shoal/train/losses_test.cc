@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr const char* kNumbers = R"(
 seed = 5
@@ -55,6 +56,71 @@ TEST(Losses, EachFollowsTheSingleWorker) {
     expect_the_single_workers_trajectory(
         {std::string("model.loss=") + loss, "train.huber_delta=0.3"}, kNumbers);
   }
+}
+
+// Labels that depend on the inputs: 0.3 and more of one, the larger of two, all three together.
+std::string table_of_labels(int rows) {
+  std::string text = "a,b,c,high,more,all\n";
+  for (int i = 0; i < rows; ++i) {
+    const double a = std::sin(i * 1.7), b = std::sin(i * 2.9 + 1), c = std::cos(i * 0.8);
+    text += fmt::format("{},{},{},{:d},{:d},{:d}\n", a, b, c, a > 0.3, b > c, a + b + c > 0);
+  }
+  return text;
+}
+
+Settings labels_in(const Folder& folder) {
+  std::ofstream(folder / "t.csv") << table_of_labels(170);
+  return {"data.name=csv", fmt::format("data.path={}", (folder / "t.csv").string()),
+          "data.labels=[\"high\", \"more\", \"all\"]", "data.task=multi-label",
+          "model.layers=[[{linear = 16}, \"tanh\"], {linear = 3}]"};
+}
+
+TEST(Losses, OfSeveralLabelsFollowsTheSingleWorker) {
+  const Folder folder;
+  Settings settings = labels_in(folder);
+  expect_the_single_workers_trajectory(settings, kNumbers);
+  settings.emplace_back("train.pos_weight=[1, 0.5, 3]");
+  expect_the_single_workers_trajectory(settings, kNumbers);
+  settings.back() = "train.pos_weight=balanced";
+  expect_the_single_workers_trajectory(settings, kNumbers);
+  settings.back() = "data.task=regression";
+  expect_the_single_workers_trajectory(settings, kNumbers);
+}
+
+TEST(Losses, SeveralLabelsAreLearned) {
+  const Folder folder;
+  Settings settings = labels_in(folder);
+  settings.insert(settings.end(),
+                  {"train.steps=200", "train.lr=0.5", "train.evaluate_batch=7",
+                   "train.metrics=[\"exact_match\", \"f1\", \"f1_micro\", \"auc\"]"});
+  std::vector<EvaluationReport> found;
+  for (const int workers : {1, 3}) {
+    found.push_back(run_all(prepared(settings, workers, kNumbers)).front().evaluations.back());
+  }
+  EXPECT_GT(found[0].accuracy, 0.85);
+  EXPECT_LE(found[0].accuracy, 1);
+  EXPECT_EQ(found[0].samples, 34);
+  EXPECT_EQ(found[0].accuracy, found[1].accuracy);
+  for (std::size_t i = 0; i < found[0].metrics.size(); ++i) {
+    EXPECT_NEAR(found[0].metrics[i].second, found[1].metrics[i].second, 1e-9);
+    EXPECT_GT(found[0].metrics[i].second, 0.6) << found[0].metrics[i].first;
+  }
+}
+
+TEST(Losses, BalancedLabelsWeighWithoutByWith) {
+  const Folder folder;
+  const auto data = open_data(prepared(labels_in(folder), 1, kNumbers).job.data, 5);
+  TrainOptions options;
+  options.pos_weight = "balanced";
+  const LossForm form = loss_form(options, LossKind::binary_cross_entropy, *data.train);
+  double with = 0;
+  for (std::int64_t id = 0; id < data.train->size(); ++id) {
+    Batch batch;
+    data.train->read(std::vector<std::int64_t>{id}, batch);
+    with += batch.targets.at(0);
+  }
+  ASSERT_EQ(form.pos_weight.size(), 3u);
+  EXPECT_DOUBLE_EQ(form.pos_weight[0], (static_cast<double>(data.train->size()) - with) / with);
 }
 
 TEST(Losses, WhatTrainingAddsIsNotInAnEvaluation) {
@@ -151,6 +217,19 @@ TEST(Losses, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refused({"model.loss=huber"}), ElementsAre(HasSubstr("\"huber\" needs numbers")));
   EXPECT_THAT(refused({"model.loss=cross_entropy"}, kNumbers),
               ElementsAre(HasSubstr("needs classes")));
+  const Folder folder;
+  Settings labels = labels_in(folder);
+  labels.emplace_back("train.pos_weight=[1]");
+  EXPECT_THAT(refused(labels, kNumbers), ElementsAre(HasSubstr("pos_weight has 1 weights, and")));
+  labels.back() = "train.class_weights=balanced";
+  EXPECT_THAT(refused(labels, kNumbers), ElementsAre(HasSubstr("class_weights is for classes")));
+  labels.back() = "model.loss=cross_entropy";
+  EXPECT_THAT(refused(labels, kNumbers), ElementsAre(HasSubstr("has 3 labels of 0 and 1: use")));
+  labels.back() = "train.early_stop_metric=accuracy";
+  EXPECT_THAT(refused(labels, kNumbers), IsEmpty());
+  EXPECT_THAT(refused({"train.pos_weight=balanced"}),
+              ElementsAre(HasSubstr("pos_weight is for labels of 0 and 1")));
+  EXPECT_THAT(refused({"train.pos_weight=[-1]"}), ElementsAre(HasSubstr("pos_weight is ")));
   EXPECT_THAT(refused({"model.loss=hubert"}), ElementsAre(HasSubstr("loss is 'hubert'")));
 }
 

@@ -25,7 +25,7 @@ at::Tensor matrix(const std::vector<double>& numbers, std::int64_t columns) {
 
 double counted(const std::string& name, std::int64_t classes, const at::Tensor& output,
                const at::Tensor& targets) {
-  MetricCounts counts({name}, classes, output.size(0), 1);
+  MetricCounts counts({name}, {.classes = classes}, output.size(0), 1);
   counts.add(0, 0, output, targets);
   return counts.results().at(0).second;
 }
@@ -67,12 +67,34 @@ TEST(Metrics, ErrorsOfNumbersAreOverAllOfThem) {
   EXPECT_DOUBLE_EQ(counted("mae", 0, output, wanted), 1.0);
 }
 
+// Of three labels four samples, two of which are answered right in all of them. Label 0: hits 2,
+// answers 3, samples 2; 1: 2, 2, 2; 2: 1, 2, 1; label 3 of the last case is nowhere.
+TEST(Metrics, OfLabelsAreOverLabels) {
+  const AnswerForm form{.yes_or_no = true, .shape = {3}};
+  const at::Tensor output = matrix({1, -1, 2, /**/ -2, 1, 1, /**/ 3, -1, -1, /**/ 1, 2, -3}, 3);
+  const at::Tensor labels = matrix({1, 0, 1, /**/ 0, 1, 0, /**/ 0, 0, 0, /**/ 1, 1, 0}, 3);
+  const auto of = [&](const std::string& name) {
+    MetricCounts counts({name}, form, 4, 1);
+    counts.add(0, 0, output, labels);
+    return counts.results().at(0).second;
+  };
+  EXPECT_DOUBLE_EQ(of("exact_match"), 0.5);
+  EXPECT_DOUBLE_EQ(of("f1"), (4.0 / 5 + 1 + 2.0 / 3) / 3);
+  EXPECT_DOUBLE_EQ(of("f1_micro"), 2 * 5.0 / (7 + 5));
+  EXPECT_DOUBLE_EQ(of("auc"), (0.5 + 1 + 1) / 3);
+  MetricCounts nowhere({"f1", "auc"}, {.yes_or_no = true}, 2, 1);
+  nowhere.add(0, 0, matrix({-1, -2}, 1), matrix({0, 0}, 1));
+  EXPECT_EQ(nowhere.results().at(0).second, 0);
+  EXPECT_TRUE(std::isnan(nowhere.results().at(1).second));
+}
+
 // Three batches on two ranks, added up as an all-reduce does: the bits of one rank.
 TEST(Metrics, PartsAddUpToTheWholeToTheBit) {
   const std::vector<std::string> names{"top1", "f1", "auc"};
   const at::Tensor output = at::sin(at::arange(14, at::kDouble) * 1.7).reshape({7, 2});
   const auto labels = at::tensor({0, 1, 1, 0, 1, 0, 0}, at::kLong);
-  MetricCounts whole(names, 2, 7, 3), first(names, 2, 7, 3), second(names, 2, 7, 3);
+  MetricCounts whole(names, {.classes = 2}, 7, 3), first(names, {.classes = 2}, 7, 3),
+      second(names, {.classes = 2}, 7, 3);
   const auto add = [&](MetricCounts& counts, std::int64_t batch, std::int64_t begin,
                        std::int64_t end) {
     counts.add(batch, begin, output.slice(0, begin, end), labels.slice(0, begin, end));
@@ -122,16 +144,32 @@ TEST(Metrics, AreRefusedBesideOtherData) {
   }
 }
 
+TEST(Metrics, SaysWhichAnswersTheyAreFor) {
+  const std::vector<std::string> all{"top2", "f1", "f1_micro", "auc", "exact_match", "rmse"};
+  EXPECT_THAT(metric_problems(all, {.yes_or_no = true, .shape = {3}}),
+              ElementsAre(HasSubstr("\"top2\", which is for classes, and the data has 3 labels"),
+                          HasSubstr("\"rmse\", which is for numbers")));
+  EXPECT_THAT(metric_problems(all, {.shape = {2}}),
+              ElementsAre(HasSubstr("\"top2\""), HasSubstr("\"f1\", which is for classes"),
+                          HasSubstr("\"f1_micro\", which is for labels of 0 and 1"),
+                          HasSubstr("\"auc\""), HasSubstr("\"exact_match\"")));
+  EXPECT_THAT(
+      metric_problems(all, {.classes = 2}),
+      ElementsAre(HasSubstr("\"top2\", which every answer meets"), HasSubstr("\"f1_micro\""),
+                  HasSubstr("\"exact_match\""), HasSubstr("\"rmse\"")));
+}
+
 TEST(Metrics, NamesWhatDoesNotFit) {
   EXPECT_THAT(metric_problems({"top5", "f1", "auc", "rmse", "mae"}), IsEmpty());
   EXPECT_THAT(metric_problems({"top", "top0", "topx", "f2"}),
               ElementsAre(HasSubstr("\"top\""), HasSubstr("\"top0\""), HasSubstr("\"topx\""),
                           HasSubstr("\"f2\", meant is \"f1\"?")));
-  EXPECT_THAT(metric_problems({"top5", "f1", "auc", "rmse"}, 10),
+  EXPECT_THAT(metric_problems({"top5", "f1", "auc", "rmse"}, AnswerForm{.classes = 10}),
               ElementsAre(HasSubstr("\"auc\", which is for 2 classes"),
                           HasSubstr("\"rmse\", which is for numbers")));
-  EXPECT_THAT(metric_problems({"top5", "mae"}, 0), ElementsAre(HasSubstr("\"top5\"")));
-  EXPECT_THAT(metric_problems({"top2", "auc"}, 2), ElementsAre(HasSubstr("\"top2\"")));
+  EXPECT_THAT(metric_problems({"top5", "mae"}, AnswerForm{}), ElementsAre(HasSubstr("\"top5\"")));
+  EXPECT_THAT(metric_problems({"top2", "auc"}, AnswerForm{.classes = 2}),
+              ElementsAre(HasSubstr("\"top2\"")));
 }
 
 }  // namespace

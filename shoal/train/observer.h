@@ -41,7 +41,7 @@ struct StepReport {
 struct EvaluationReport {
   std::string set;  // "validation", "test"
   double loss = 0;
-  double accuracy = 0;  // share of correct answers; 0 for regression
+  double accuracy = 0;  // share of right answers, of all that the samples have; 0 of numbers
   bool classifies = true;
   bool averaged = false;  // of the moving average of the weights, not of the weights themselves
   std::int64_t samples = 0;

@@ -50,17 +50,15 @@ int planned(const Job& job, int workers) {
   return workers;
 }
 
-SampleForm form_of(const Dataset& set) {
-  return {.shape = set.sample_shape(), .classes = set.classes()};
-}
-
 // What evaluations cannot count with such data.
-std::vector<std::string> evaluation_problems(const TrainOptions& options, std::int64_t classes) {
-  std::vector<std::string> faults = metric_problems(options.metrics, classes);
-  if (options.early_stop.metric == StopMetric::accuracy && classes == 0) {
-    faults.emplace_back(
-        "[train] early_stop_metric = \"accuracy\" is for classes, and the data has numbers to "
-        "predict: use \"loss\"");
+std::vector<std::string> evaluation_problems(const TrainOptions& options,
+                                             const AnswerForm& answers) {
+  std::vector<std::string> faults = metric_problems(options.metrics, answers);
+  if (options.early_stop.metric == StopMetric::accuracy && !answers.classifies()) {
+    faults.push_back(
+        fmt::format("[train] early_stop_metric = \"accuracy\" is for classes, and the data has {}: "
+                    "use \"loss\"",
+                    answers.text()));
   }
   return faults;
 }
@@ -93,6 +91,17 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
 }
 
 }  // namespace
+
+SampleForm form_of(const Dataset& set) {
+  return {.shape = set.sample_shape(), .answers = set.answers()};
+}
+
+DataShape data_shape(const SampleForm& form) {
+  return {.sample_shape = form.shape,
+          .classes = static_cast<int>(form.answers.classes),
+          .targets = static_cast<int>(form.answers.count()),
+          .yes_or_no = form.answers.yes_or_no};
+}
 
 at::ScalarType parameter_type(Precision precision) {
   return precision == Precision::fp64 ? at::kDouble : at::kFloat;
@@ -147,9 +156,7 @@ void JobPreparation::compile_programs() {
       wait_for_data();
       form_ = form_of(*data_->train);
     }
-    chain_ = make_chain(
-        job_.model,
-        {.sample_shape = form_->shape, .classes = static_cast<int>(form_->classes), .targets = 1});
+    chain_ = make_chain(job_.model, data_shape(*form_));
     programs_ = compiled(job_, *form_, *chain_, workers_, options_);
   });
 }
@@ -159,13 +166,13 @@ PreparedJob JobPreparation::finish() {
   wait_for_data();
   require_augmentable(*data_->train, job_.augment);
   const SampleForm form = form_of(*data_->train);
-  if (form.shape != form_->shape || form.classes != form_->classes) {
+  if (form != *form_) {
     throw InvalidInput(
         fmt::format("{}: the files changed while they were read: start again when they are "
                     "complete",
                     data_->train->name()));
   }
-  require_none(evaluation_problems(job_.train, form.classes));
+  require_none(evaluation_problems(job_.train, form.answers));
   LossForm loss = loss_form(job_.train, chain_->loss(), *data_->train);
   return {.job = job_,
           .data = std::move(*data_),
@@ -185,7 +192,7 @@ PreparedJob prepare(const Job& given, DataSplits data, Chain chain, int workers,
   require_augmentable(*data.train, job.augment);
   if (!job.train.batch) job.train.batch = data.train->size();
   Programs programs = compiled(job, form_of(*data.train), chain, workers, options);
-  require_none(evaluation_problems(job.train, data.train->classes()));
+  require_none(evaluation_problems(job.train, data.train->answers()));
   LossForm loss = loss_form(job.train, chain.loss(), *data.train);
   return {.job = std::move(job),
           .data = std::move(data),

@@ -77,6 +77,10 @@ PreparedJob prepare(const Job& job, int workers, const PrepareOptions& options =
 PreparedJob prepare(const Job& job, DataSplits data, Chain chain, int workers,
                     const PrepareOptions& options = {});
 
+SampleForm form_of(const Dataset& set);
+// The same to the model.
+DataShape data_shape(const SampleForm& form);
+
 at::ScalarType parameter_type(Precision precision);
 // What blocks compute in where they gain from it; none: the parameters' type.
 std::optional<at::ScalarType> autocast_type(Precision precision);

@@ -28,7 +28,7 @@ Option batch_option(std::optional<std::int64_t>& field, std::string help) {
   return made;
 }
 
-bool are_class_weights(const nlohmann::json& value) {
+bool are_weights(const nlohmann::json& value) {
   if (value == "none" || value == "balanced") return true;
   if (!value.is_array()) return false;
   bool any = false;
@@ -62,11 +62,17 @@ std::vector<std::string> TrainOptions::problems() const {
   if (!(huber_delta > 0 && std::isfinite(huber_delta))) {
     faults.push_back(fmt::format("[train] huber_delta is {}: give a positive number", huber_delta));
   }
-  if (!are_class_weights(class_weights)) {
+  if (!are_weights(class_weights)) {
     faults.push_back(fmt::format(
         "[train] class_weights is {}: give \"none\", \"balanced\" or a list of numbers of 0 or "
         "more, one a class and not all 0",
         class_weights.dump()));
+  }
+  if (!are_weights(pos_weight)) {
+    faults.push_back(
+        fmt::format("[train] pos_weight is {}: give \"none\", \"balanced\" or a list of numbers of "
+                    "0 or more, one a label and not all 0",
+                    pos_weight.dump()));
   }
   for (const auto& fault : optimizer.problems()) faults.push_back("[train] " + fault);
   for (const auto& fault : rate.problems()) faults.push_back("[train] " + fault);
@@ -101,8 +107,10 @@ OptionTable describe(TrainOptions& o) {
           option(
               "metrics", o.metrics,
               "What evaluations count beside loss and accuracy. For classes: topK (top5: the class "
-              "is among the 5 largest outputs), f1 (macro), auc (2 classes); for numbers: rmse, "
-              "mae."),
+              "is among the 5 largest outputs), f1 (macro), auc (2 classes); for labels of 0 and "
+              "1: "
+              "exact_match (all of a sample's are right), f1 (macro), f1_micro, auc (mean over "
+              "labels); for numbers: rmse, mae."),
           choice("precision", o.precision,
                  {{"fp32", Precision::fp32},
                   {"fp64", Precision::fp64},
@@ -126,6 +134,12 @@ OptionTable describe(TrainOptions& o) {
       "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
       "\"balanced\": samples / (classes x samples of the class), counted in the training part; or "
       "a list, one a class."));
+  table.options.push_back(option(
+      "pos_weight", o.pos_weight,
+      "binary_cross_entropy, while training: how much a label's 1 counts beside its 0. \"none\": "
+      "as "
+      "much; \"balanced\": samples without the label / samples with it, counted in the training "
+      "part; or a list, one a label."));
   table.options.push_back(
       option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));

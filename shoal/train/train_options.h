@@ -48,6 +48,7 @@ struct TrainOptions {
   // What gives the loss its form while training; evaluations take huber_delta only.
   double label_smoothing = 0;             // cross_entropy
   nlohmann::json class_weights = "none";  // cross_entropy: "none", "balanced" or one a class
+  nlohmann::json pos_weight = "none";     // binary_cross_entropy: the same, one a label
   double huber_delta = 1;                 // loss huber: squared up to this, linear beyond
   OptimizerOptions optimizer;
   RateOptions rate;

@@ -20,5 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto two =
       folder.write("two.npy", shoal::npy_header("|u1", "(2,)") + std::string("\0\1", 2));
   shoal::fuzz("input.npy", [&] { shoal::read_npy_samples(path, two, {}); });
+  shoal::fuzz("input.npy", [&] {
+    shoal::read_npy_samples(two, path, {.task = shoal::LearningTask::multi_label});
+  });
   return shoal::fuzz("input.npy", [&] { shoal::read_npy_samples(two, path, {}); });
 }
