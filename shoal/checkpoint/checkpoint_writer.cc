@@ -135,7 +135,7 @@ class CheckpointWriter::Impl {
     image_.put(0, std::as_bytes(std::span(header)));
     slices_.clear();
     for (std::size_t i = 0; i < own.size(); ++i) {
-      const at::Tensor contiguous = own[i]->tensor.contiguous();
+      const at::Tensor contiguous = own[i]->tensor.cpu().contiguous();
       const auto* data = static_cast<const std::byte*>(contiguous.const_data_ptr());
       const std::uint64_t begin = header.size() + entries[i].begin;
       SliceRecord slice{.name = entries[i].name,

@@ -17,6 +17,7 @@
 #include "shoal/core/error.h"
 #include "shoal/launch/mpi_launcher.h"
 #include "shoal/program/number_text.h"
+#include "shoal/tensor/compute_device.h"
 
 namespace shoal {
 namespace {
@@ -97,9 +98,11 @@ Finding check_ports(int master_port) {
 
 Finding check_torch() {
   const std::string capability = at::get_cpu_capability();
+  const std::optional<int> gpus = gpus_in_sight();
   Finding finding{.subject = "LibTorch",
                   .looked_at = "the library that is linked",
-                  .found = fmt::format("{}, kernels for {}", TORCH_VERSION, capability)};
+                  .found = fmt::format("{}, kernels for {}, {}", TORCH_VERSION, capability,
+                                       !gpus ? "without CUDA" : fmt::format("{} GPUs", *gpus))};
   if (capability == "DEFAULT" || capability == "NO AVX") {
     finding.standing = Standing::slower;
     finding.remedy = "this processor has no AVX2, or ATEN_CPU_CAPABILITY hides it";

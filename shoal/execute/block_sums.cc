@@ -37,8 +37,9 @@ void BlockSums::sum(at::Tensor& values) {
                                   : "was not made"));
   }
   ++made_;
-  const Buffer all = buffer_of(values);
-  group_->all_reduce(std::span(&all, 1), ReduceOp::sum, deadline_());
+  HostMemory memory({values}, device_, HostMemory::Use::both);
+  group_->all_reduce(memory.buffers(), ReduceOp::sum, deadline_());
+  memory.write_back();
 }
 
 }  // namespace shoal

@@ -10,6 +10,7 @@
 #include "shoal/core/deadline.h"
 #include "shoal/model/batch_sums.h"
 #include "shoal/program/facts.h"
+#include "shoal/tensor/compute_device.h"
 
 namespace shoal {
 
@@ -17,7 +18,8 @@ namespace shoal {
 // ranks whose calls differ would wait for each other.
 class BlockSums final : public BatchSums {
  public:
-  explicit BlockSums(std::function<Deadline()> deadline) : deadline_(std::move(deadline)) {}
+  BlockSums(std::function<Deadline()> deadline, const ComputeDevice& device)
+      : deadline_(std::move(deadline)), device_(device) {}
 
   // The calls from here to finish() are those of one operation of the block `name`. Borrows all.
   void start(const std::string& name, const std::vector<BatchSumFacts>& recorded, Group& group);
@@ -26,6 +28,7 @@ class BlockSums final : public BatchSums {
 
  private:
   std::function<Deadline()> deadline_;
+  ComputeDevice device_;
   const std::string* name_ = nullptr;
   const std::vector<BatchSumFacts>* recorded_ = nullptr;
   Group* group_ = nullptr;

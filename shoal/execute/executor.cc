@@ -38,6 +38,7 @@ class Executor::Impl {
         options_(std::move(options)) {
     form_groups();
     require_equal_programs();
+    require_own_autograd();
     for (const auto& [name, by_rank] : programs_.named) {
       runners_[name] = make_runner(by_rank.at(static_cast<std::size_t>(world_.rank())));
     }
@@ -82,7 +83,7 @@ class Executor::Impl {
       StepValues& values = programs_runner.values();
       const Program& program = programs_.named.at("predict").at(world_.rank());
       const bool has_output = !program.blocks().empty() && program.blocks().back() == output.block;
-      return has_output ? values.activation(output).only() : at::Tensor();
+      return has_output ? values.activation(output).only().cpu() : at::Tensor();
     });
   }
 
@@ -153,6 +154,24 @@ class Executor::Impl {
         *rank));
   }
 
+  // Away from the CPU backwards run on one thread a device of the process: ranks that wait for each
+  // other within a backward need processes of their own.
+  void require_own_autograd() const {
+    if (model_.options().device.is_cpu()) return;
+    for (const auto& [name, by_rank] : programs_.named) {
+      const Program& own = by_rank.at(static_cast<std::size_t>(world_.rank()));
+      for (const Op& op : own.ops) {
+        if (op.kind != OpKind::backward || !meets_others(op)) continue;
+        const Group& group = *groups_.at(own.groups.at(static_cast<std::size_t>(op.group)).name);
+        if (group.size() == 1 || group.engine() != "memory") continue;
+        throw InvalidInput(fmt::format(
+            "block {} sums over the batch (batch_norm global), which workers that are threads of "
+            "one process cannot do on a device: start processes (--mode processes)",
+            programs_.blocks.at(static_cast<std::size_t>(op.block)).name));
+      }
+    }
+  }
+
   bool has_thread(const Program& program, const Lane& lane) const {
     switch (lane.kind) {
       case Lane::Kind::compute:
@@ -173,7 +192,8 @@ class Executor::Impl {
       case LanePolicy::automatic:
         break;
     }
-    return options_.has_spare_core || groups_.at(name)->engine() == "tcp";
+    return options_.has_spare_core || groups_.at(name)->engine() == "tcp" ||
+           !model_.options().device.is_cpu();
   }
 
   std::unique_ptr<ProgramRunner> make_runner(const Program& program) {

@@ -72,7 +72,8 @@ struct TimeShares {
 };
 
 enum class LanePolicy : std::uint8_t {
-  automatic,  // threads where the worker has a core to spare or the engine waits for a network
+  automatic,  // threads where the worker has a core to spare, computes on another device, or the
+              // engine waits for a network
   threads,    // collectives run beside compute
   in_line,    // collectives run on the compute thread, in the list's order
 };

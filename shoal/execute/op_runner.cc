@@ -58,6 +58,15 @@ at::Tensor in_memory_order(const at::Tensor& tensor) {
   return tensor.permute(dims);
 }
 
+StepBatch moved(StepBatch batch, const ComputeDevice& device) {
+  if (device.is_cpu()) return batch;
+  for (at::Tensor* tensor :
+       {&batch.inputs, &batch.targets, &batch.mixed.classes, &batch.mixed.shares}) {
+    *tensor = device.move(*tensor);
+  }
+  return batch;
+}
+
 class InputIsNotWritten {
  public:
   InputIsNotWritten(const Activations& input, const std::string& block)
@@ -83,8 +92,9 @@ class InputIsNotWritten {
 
 OpRunner::OpRunner(Parts parts)
     : parts_(std::move(parts)),
+      device_(parts_.model.options().device),
       values_(parts_.program),
-      sums_([this] { return collective_deadline(); }) {
+      sums_([this] { return collective_deadline(); }, device_) {
   for (const Op& op : parts_.program.ops) {
     for (const Use& use : op.writes) written_.insert(use.value);
     if (op.kind != OpKind::all_reduce) continue;
@@ -96,6 +106,7 @@ OpRunner::OpRunner(Parts parts)
 // Of the first group that shares memory: a rank's gradients are summed by one. Tensors are known by
 // their size alone, so a few others of a gradient's size lie there too.
 std::shared_ptr<SharedTensors> OpRunner::shared_gradients() const {
+  if (!device_.is_cpu()) return nullptr;
   Group* group = nullptr;
   std::set<std::size_t> sizes;
   for (const auto& [gradient, index] : reduced_over_) {
@@ -159,7 +170,7 @@ void OpRunner::run(const Op& op) {
 }
 
 void OpRunner::load() {
-  cut_into_micro_batches(input_->batches(collective_deadline()), values_);
+  cut_into_micro_batches(moved(input_->batches(collective_deadline()), device_), values_);
   if (looks_for_not_finite) {
     for (int i = 0; i < values_.micro_batches(); ++i) look_at(values_.micro_batch(i).inputs, -1);
   }
@@ -170,12 +181,16 @@ const Activations& OpRunner::input_of(int block, int micro_batch) {
   return values_.activation({ValueKind::activation, block - 1, micro_batch});
 }
 
+at::Tensor OpRunner::empty(const std::vector<std::int64_t>& shape, ElementType type) const {
+  return at::empty(shape, at::TensorOptions(scalar_type(type)).device(device_.device()));
+}
+
 Activations OpRunner::empty_outputs(int block) const {
   Activations outputs;
   for (const ActivationFacts& fact : parts_.programs.blocks.at(block).outputs) {
     std::vector<std::int64_t> shape{0};
     shape.insert(shape.end(), fact.sample_shape.begin(), fact.sample_shape.end());
-    outputs.add(fact.name, at::empty(shape, scalar_type(fact.type)));
+    outputs.add(fact.name, empty(shape, fact.type));
   }
   return outputs;
 }
@@ -214,7 +229,7 @@ void OpRunner::forward(const Op& op) {
   Activations leaves = leaves_of(input_of(op.block, op.micro_batch),
                                  keeps_graph && written_.contains(input_gradient));
   const at::AutoGradMode graph(keeps_graph);
-  const Autocast autocast(parts_.autocast);
+  const Autocast autocast(parts_.autocast, device_.device().type());
   // Looking again must not touch running statistics a second time.
   const Context context{.mode = looks_for_not_finite ? ForwardMode::recompute : op.mode,
                         .seed = parts_.model.options().seed,
@@ -266,7 +281,7 @@ void OpRunner::loss(const Op& op) {
   values_.weight += sums.weight;
   values_.correct += static_cast<double>(sums.correct);
   values_.samples += static_cast<double>(micro_batch.samples());
-  if (input_->outputs) input_->outputs(leaves.only().detach(), micro_batch.targets);
+  if (input_->outputs) input_->outputs(leaves.only().detach().cpu(), micro_batch.targets.cpu());
   if (!trains) return;
   // Scaled in float32, before it becomes a gradient of the output's type.
   (input_->loss_scale == 1 ? sums.loss : sums.loss * input_->loss_scale).backward();
@@ -310,7 +325,8 @@ void OpRunner::backward(const Op& op) {
 
 void OpRunner::send(const Op& op) {
   for (const auto& [name, tensor] : values_.activation(op.reads.at(0).value).all()) {
-    parts_.point_to_point->send(buffer_of(tensor.contiguous()), op.peer, collective_deadline());
+    const HostMemory memory({tensor.contiguous()}, device_, HostMemory::Use::give);
+    parts_.point_to_point->send(memory.buffers()[0], op.peer, collective_deadline());
   }
 }
 
@@ -322,9 +338,11 @@ void OpRunner::receive(const Op& op) {
     if (value.kind == ValueKind::activation_gradient && !fact.differentiable) continue;
     std::vector<std::int64_t> shape{samples};
     shape.insert(shape.end(), fact.sample_shape.begin(), fact.sample_shape.end());
-    at::Tensor tensor = at::empty(shape, scalar_type(fact.type));
-    parts_.point_to_point->receive(buffer_of(tensor), op.peer, collective_deadline());
-    received.add(fact.name, std::move(tensor));
+    const at::Tensor tensor = empty(shape, fact.type);
+    HostMemory memory({tensor}, device_, HostMemory::Use::take);
+    parts_.point_to_point->receive(memory.buffers()[0], op.peer, collective_deadline());
+    memory.write_back();
+    received.add(fact.name, tensor);
   }
   values_.activation(value) = std::move(received);
 }
@@ -345,11 +363,13 @@ at::Tensor OpRunner::gradient_of(const Value& gradient) const {
 
 void OpRunner::all_reduce(const Op& op) {
   if (op.accumulates.at(0).value.kind == ValueKind::buffer) return average_buffers(op);
-  std::vector<Buffer> parts;
+  std::vector<at::Tensor> gradients;
   for (const Use& use : op.accumulates) {
-    parts.push_back(buffer_of(in_memory_order(gradient_of(use.value))));
+    gradients.push_back(in_memory_order(gradient_of(use.value)));
   }
-  parts_.group(op.group).all_reduce(parts, ReduceOp::sum, collective_deadline());
+  HostMemory memory(std::move(gradients), device_, HostMemory::Use::both);
+  parts_.group(op.group).all_reduce(memory.buffers(), ReduceOp::sum, collective_deadline());
+  memory.write_back();
 }
 
 // Running statistics: the mean over the ranks that saw other samples, so that they stay replicated.
@@ -363,10 +383,11 @@ void OpRunner::average_buffers(const Op& op) {
     by_type[buffer.scalar_type()].push_back(buffer);
   }
   for (auto& [type, buffers] : by_type) {
-    std::vector<Buffer> parts;
-    for (const at::Tensor& buffer : buffers) parts.push_back(buffer_of(buffer));
+    HostMemory memory(buffers, device_, HostMemory::Use::both);
     const bool averages = at::isFloatingType(type);
-    group.all_reduce(parts, averages ? ReduceOp::sum : ReduceOp::max, collective_deadline());
+    group.all_reduce(memory.buffers(), averages ? ReduceOp::sum : ReduceOp::max,
+                     collective_deadline());
+    memory.write_back();
     if (!averages) continue;
     for (at::Tensor& buffer : buffers) buffer.div_(group.size());
   }

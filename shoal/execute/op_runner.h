@@ -61,6 +61,7 @@ class OpRunner {
   const Activations& input_of(int block, int micro_batch);
   // Throws InvalidInput naming the block, when it writes its input or LibTorch refuses its input.
   Activations forward_of(int block, const Activations& input, const Context& context);
+  at::Tensor empty(const std::vector<std::int64_t>& shape, ElementType type) const;
   Activations empty_outputs(int block) const;
   void look_at(const Activations& activations, int block);
   double squared_norm_of_counted_gradients() const;
@@ -72,6 +73,7 @@ class OpRunner {
   std::shared_ptr<SharedTensors> shared_gradients() const;
 
   Parts parts_;
+  const ComputeDevice device_;
   StepValues values_;
   std::set<Value> written_;            // values that some operation of the program writes
   std::map<Value, int> reduced_over_;  // gradient -> group index that sums it

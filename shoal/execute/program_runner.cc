@@ -58,7 +58,10 @@ struct MarkGradient final : torch::autograd::PostAccumulateGradHook {
 }  // namespace
 
 ProgramRunner::ProgramRunner(OpRunner::Parts parts, Options options)
-    : program_(parts.program), options_(std::move(options)), ops_(parts) {
+    : program_(parts.program),
+      options_(std::move(options)),
+      ops_(parts),
+      device_(parts.model.options().device) {
   find_lanes();
   find_waits();
   hooks_->progress = progress_.get();
@@ -66,8 +69,11 @@ ProgramRunner::ProgramRunner(OpRunner::Parts parts, Options options)
     at::Tensor parameter = parts.model.parameter(gradient);
     const std::size_t last = last_backward_.at(gradient);
     torch::autograd::impl::set_post_acc_grad_hooks(
-        parameter, std::make_unique<MarkGradient>([hooks = hooks_, event = event, last] {
-          if (hooks->running_op == last) hooks->progress->mark(event);
+        parameter,
+        std::make_unique<MarkGradient>([hooks = hooks_, event = event, last, device = device_] {
+          if (hooks->running_op != last) return;
+          if (!hooks->moments.empty()) hooks->moments[event].record(device);
+          hooks->progress->mark(event);
         }));
     hooked_.push_back(parameter);
   }
@@ -93,6 +99,7 @@ void ProgramRunner::find_lanes() {
     if (is_new) {
       lanes_.emplace_back();
       lane_names_.push_back(lane_name(lane, program_));
+      streams_.push_back(device_.new_stream());
     }
     thread_of_[i] = found->second;
     lanes_[static_cast<std::size_t>(found->second)].push_back(i);
@@ -133,6 +140,14 @@ void ProgramRunner::find_waits() {
     }
   }
   progress_ = std::make_unique<OpProgress>(events);
+  if (!device_.is_cpu()) hooks_->moments.resize(events);
+}
+
+// What the compute thread's stream has been given so far makes the value of `event`. Communication
+// is marked without a moment: it is over when its call returns.
+void ProgramRunner::mark_compute(std::size_t event) {
+  if (!hooks_->moments.empty()) hooks_->moments[event].record(device_);
+  progress_->mark(event);
 }
 
 void ProgramRunner::record(std::size_t op, std::int64_t start_ns, std::int64_t end_ns) {
@@ -154,12 +169,15 @@ bool ProgramRunner::run_op(std::size_t index, TimeShares* shares) {
   const std::int64_t before_wait = shares ? steady_ns() : 0;
   for (const std::size_t event : waits_[index]) {
     if (!progress_->wait(event)) return false;
+    if (!hooks_->moments.empty()) hooks_->moments[event].wait(device_);
   }
   if (progress_->failed()) return false;
   const std::int64_t start = steady_ns();
   try {
     if (op.kind == OpKind::backward) hooks_->running_op = index;
     ops_.run(op);
+    // Without this a trace would show when kernels were handed over.
+    if (options_.trace) device_.finish();
   } catch (...) {
     progress_->fail(std::current_exception());
     options_.abort_groups();
@@ -171,11 +189,11 @@ bool ProgramRunner::run_op(std::size_t index, TimeShares* shares) {
     for (const Use& use : op.accumulates) {
       const auto event = event_of_.find(use.value);
       if (event != event_of_.end() && last_backward_.at(use.value) == index) {
-        progress_->mark(event->second);
+        mark_compute(event->second);
       }
     }
   }
-  progress_->mark(index);
+  shares ? mark_compute(index) : progress_->mark(index);
   if (options_.trace) record(index, start, end);
   if (shares) {
     shares->communication += static_cast<double>(start - before_wait) * 1e-9;
@@ -184,9 +202,18 @@ bool ProgramRunner::run_op(std::size_t index, TimeShares* shares) {
   return true;
 }
 
+// Before the compute thread waits for others it waits for its device: that is compute, no wait.
+void ProgramRunner::finish_compute(TimeShares& shares) {
+  if (device_.is_cpu()) return;
+  const std::int64_t start = steady_ns();
+  device_.finish();
+  shares.compute += static_cast<double>(steady_ns() - start) * 1e-9;
+}
+
 void ProgramRunner::run_lane(std::size_t lane) {
   std::optional<MemoryAccountScope> scope;
   if (options_.account) scope.emplace(options_.account);
+  const StreamScope stream(streams_[lane]);
   for (const std::size_t op : lanes_[lane]) {
     if (!run_op(op, nullptr)) return;
   }
@@ -201,8 +228,11 @@ void ProgramRunner::run(const RunInput& input, TimeShares& shares) {
   ops_.begin(input);
   if (threads_) threads_->start();
   for (std::size_t i = 0; i < program_.ops.size(); ++i) {
-    if (thread_of_[i] < 0 && !run_op(i, &shares)) break;
+    if (thread_of_[i] >= 0) continue;
+    if (!waits_[i].empty()) finish_compute(shares);
+    if (!run_op(i, &shares)) break;
   }
+  finish_compute(shares);
   const std::int64_t before_lanes = steady_ns();
   if (threads_) threads_->finish();
   const std::int64_t end = steady_ns();

@@ -40,12 +40,19 @@ class ProgramRunner {
   void find_waits();
   void run_lane(std::size_t lane);
   bool run_op(std::size_t op, TimeShares* shares);
+  void finish_compute(TimeShares& shares);
   void record(std::size_t op, std::int64_t start_ns, std::int64_t end_ns);
 
-  struct HookState {  // shared with hooks, which parameters own
+  // Shared with hooks, which parameters own. Backward calls them on the compute thread, or on one
+  // of LibTorch's for another device.
+  struct HookState {
     OpProgress* progress = nullptr;
-    std::size_t running_op = 0;  // set and read by the compute thread, on which backward runs
+    std::size_t running_op = 0;  // set before backward and read within it
+    // By event: when its value is there for other streams, once it is marked. Empty on the CPU.
+    std::vector<StreamMoment> moments;
   };
+
+  void mark_compute(std::size_t event);
 
   const Program& program_;
   Options options_;
@@ -56,6 +63,8 @@ class ProgramRunner {
   std::map<Value, std::size_t> last_backward_;   // gradient -> operation that completes it
   std::map<Value, std::size_t> event_of_;        // gradients that are published inside a Backward
   std::vector<std::vector<std::size_t>> waits_;  // by operation: events that must be marked first
+  const ComputeDevice device_;
+  std::vector<std::optional<c10::Stream>> streams_;  // of lanes that have a thread
   std::unique_ptr<OpProgress> progress_;
   std::shared_ptr<HookState> hooks_ = std::make_shared<HookState>();
   std::vector<at::Tensor> hooked_;

@@ -33,6 +33,7 @@ RankModel::RankModel(const Chain& chain, const Programs& programs, int rank,
   for (const int index : blocks_of_rank(programs, rank)) {
     const BlockFacts& facts = programs.blocks.at(index);
     auto block = chain.build(index, options.seed, options.type);
+    if (!options.device.is_cpu()) block->to(options.device.device());
     const auto tensors = named_tensors(facts.name, *block);
     for (std::size_t i = 0; i < facts.parameters.size(); ++i) {
       parameters_[{index, static_cast<int>(i)}] = named(tensors, facts.parameters[i].name);

@@ -14,6 +14,7 @@
 #include "shoal/model/chain.h"
 #include "shoal/optim/optimizer.h"
 #include "shoal/program/program.h"
+#include "shoal/tensor/compute_device.h"
 
 namespace shoal {
 
@@ -21,6 +22,7 @@ struct RankModelOptions {
   std::uint64_t seed = 0;
   at::ScalarType type = at::kFloat;  // of parameters: float32 or float64
   OptimizerOptions optimizer;
+  ComputeDevice device = {};                       // where parameters and states lie
   std::optional<double> ema_decay = std::nullopt;  // keeps a moving average of trained parameters
 };
 

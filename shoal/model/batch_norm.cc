@@ -20,7 +20,7 @@ struct Statistics {
 // squares of large numbers are not subtracted from each other. [values, sum..., sum of squares...]
 at::Tensor own_sums(const at::Tensor& x, const at::Tensor& centre) {
   const std::int64_t channels = x.size(1);
-  at::Tensor sums = at::zeros({2 * channels + 1}, at::kDouble);
+  at::Tensor sums = at::zeros({2 * channels + 1}, x.options().dtype(at::kDouble));
   if (x.numel() == 0) return sums;
   const double values = static_cast<double>(x.numel()) / static_cast<double>(channels);
   // The running statistics say in which type it reduces: float32 for bfloat16 inputs.

@@ -19,13 +19,13 @@ class Dropout final : public Layer {
 
   at::Tensor forward(const at::Tensor& x, const Context& context, bool may_overwrite) override {
     if (!context.training() || rate_ == 0) return x;
-    const at::Tensor mask = keep_mask(x, context).to(x.scalar_type());
+    const at::Tensor mask = keep_mask(x, context).to(x.options());
     return may_overwrite ? x.mul_(mask) : x * mask;
   }
   bool output_is_free() const override { return true; }
 
  private:
-  // 0 for what is dropped, 1 / (1 - rate) for what is kept; broadcasts over x.
+  // 0 for what is dropped, 1 / (1 - rate) for what is kept, on the CPU; broadcasts over x.
   at::Tensor keep_mask(const at::Tensor& x, const Context& context) const {
     check(context.sample_ids != nullptr, "dropout needs the samples' indices in the data set");
     const auto& ids = *context.sample_ids;

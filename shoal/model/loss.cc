@@ -18,12 +18,12 @@ struct ClassWeights {
     if (form.class_weights.empty()) return;
     check_equal(static_cast<std::int64_t>(form.class_weights.size()), output.size(1),
                 "one weight a class");
-    exact = at::tensor(form.class_weights, at::kDouble);
+    exact = at::tensor(form.class_weights, at::kDouble).to(output.device());
     of_output = exact.to(output.scalar_type());
   }
   at::Tensor of_samples(const at::Tensor& labels) const {
     return exact.defined() ? exact.index_select(0, labels)
-                           : at::ones(labels.sizes(), at::TensorOptions(at::kDouble));
+                           : at::ones(labels.sizes(), labels.options().dtype(at::kDouble));
   }
   at::Tensor exact;  // [classes] float64
   std::optional<at::Tensor> of_output;

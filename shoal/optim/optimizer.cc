@@ -17,7 +17,7 @@ std::optional<at::Tensor> kernel_scale(std::vector<at::Tensor>& gradients, doubl
     for (auto& gradient : gradients) gradient.mul_(scale);
     return std::nullopt;
   }
-  return at::scalar_tensor(1 / scale, at::kFloat);
+  return at::scalar_tensor(1 / scale, gradients.front().options().dtype(at::kFloat));
 }
 
 std::vector<at::Tensor> column(const std::vector<std::vector<at::Tensor>>& states, std::size_t i) {
@@ -27,7 +27,7 @@ std::vector<at::Tensor> column(const std::vector<std::vector<at::Tensor>>& state
   return taken;
 }
 
-// The optimizers for which LibTorch has a fused CPU kernel.
+// The optimizers for which LibTorch has a fused kernel.
 class FusedUpdate {
  public:
   FusedUpdate(const OptimizerOptions& options, std::vector<at::Tensor>& parameters,
@@ -40,7 +40,7 @@ class FusedUpdate {
         facts_(facts),
         scale_(kernel_scale(gradients, facts.gradient_scale)) {
     // The kernels look at the scale only when they are given a flag for overflow too.
-    if (scale_) found_inf_ = at::zeros({}, at::kFloat);
+    if (scale_) found_inf_ = at::zeros_like(*scale_);
   }
 
   void sgd() {
@@ -72,7 +72,8 @@ class FusedUpdate {
 
  private:
   std::vector<at::Tensor> counts() const {
-    return {parameters_.size(), at::scalar_tensor(static_cast<double>(facts_.count), at::kFloat)};
+    return {parameters_.size(), at::scalar_tensor(static_cast<double>(facts_.count),
+                                                  parameters_.front().options().dtype(at::kFloat))};
   }
 
   const OptimizerOptions& options_;

@@ -8,7 +8,7 @@
 namespace shoal {
 namespace {
 
-// c10's CPU allocator reports to whatever stands in the profiler's slot of the thread, and autograd
+// c10's allocators report to whatever stands in the profiler's slot of the thread, and autograd
 // hands the slot on to threads of its own.
 class Reporter final : public c10::MemoryReportingInfoBase {
  public:
@@ -16,7 +16,7 @@ class Reporter final : public c10::MemoryReportingInfoBase {
 
   void reportMemoryUsage(void* /*ptr*/, int64_t bytes, size_t /*total_allocated*/,
                          size_t /*total_reserved*/, c10::Device device) override {
-    if (device.is_cpu()) account_->add(bytes);
+    if (device.type() == account_->device()) account_->add(bytes);
   }
   bool memoryProfilingEnabled() const override { return true; }
 

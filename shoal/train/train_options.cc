@@ -181,6 +181,9 @@ OptionTable describe(ExecuteOptions& o) {
           {
               option("threads", o.threads,
                      "Threads inside one operation; 1 is best with a worker a core."),
+              choice("device", o.device, {{"cpu", "cpu"}, {"cuda", "cuda"}},
+                     "Where workers compute; cuda: worker i of a host on GPU i of those in sight, "
+                     "counted around. Needs a LibTorch with CUDA."),
               option("pin", o.pin, "Keep each worker on cores of its own while there is one each."),
               choice("lanes", o.lanes,
                      {{"auto", LanePolicy::automatic},

@@ -29,10 +29,11 @@ std::int64_t steps_of(const PreparedJob& prepared) {
   return prepared.job.train.epochs * steps_per_epoch(prepared);
 }
 
-RankModelOptions model_options(const Job& job) {
+RankModelOptions model_options(const Job& job, const ComputeDevice& device) {
   return {.seed = static_cast<std::uint64_t>(job.seed),
           .type = parameter_type(job.train.precision),
           .optimizer = job.train.optimizer,
+          .device = device,
           .ema_decay = job.train.ema_decay};
 }
 
@@ -84,7 +85,8 @@ class Trainer::Impl {
       : world_(world),
         prepared_(prepared),
         options_(std::move(options)),
-        account_(std::make_shared<MemoryAccount>()),
+        device_(ComputeDevice::named(prepared.job.execute.device, world.local_rank())),
+        account_(std::make_shared<MemoryAccount>(device_.device().type())),
         trace_(options_.trace_file.empty() ? nullptr : std::make_shared<Trace>(world.rank())),
         state_(prepared.job.train),
         model_(build_model()),
@@ -254,7 +256,7 @@ class Trainer::Impl {
   std::unique_ptr<RankModel> build_model() {
     const MemoryAccountScope scope(account_);
     return std::make_unique<RankModel>(prepared_.chain, prepared_.programs, world_.rank(),
-                                       model_options(prepared_.job));
+                                       model_options(prepared_.job, device_));
   }
 
   // Programs say nothing of seeds and rates: with other ones ranks would drift apart.
@@ -412,6 +414,7 @@ class Trainer::Impl {
   World& world_;
   const PreparedJob& prepared_;
   TrainerOptions options_;
+  ComputeDevice device_;
   std::shared_ptr<MemoryAccount> account_;
   std::shared_ptr<Trace> trace_;
   RunState state_;

@@ -72,7 +72,7 @@ std::string weights_sha256(Group& world, const Programs& programs, const RankMod
   std::map<int, Sha256> digests;
   for (const HeldTensor& held : model.held()) {
     if (held.role != "parameter") continue;
-    const at::Tensor contiguous = held.tensor.detach().contiguous();
+    const at::Tensor contiguous = held.tensor.detach().cpu().contiguous();
     own[held.name] = contiguous.to(at::kFloat);
     digests[held.block].add(bytes_of(contiguous));
   }
