@@ -107,6 +107,11 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
          o.normalize = Normalize::unit;
        },
        "needs data.normalize = \"standard\""},
+  });
+}
+
+TEST(DataOptions, RefuseTasksAndNamesThatDoNotFit) {
+  expect_refused({
       {[](auto& o) { o.csv.task = LearningTask::regression; }, "fashion-mnist has classes"},
       {[](auto& o) { o.csv.task = LearningTask::multi_label; }, "fashion-mnist has classes"},
       {[](auto& o) { o.csv.labels = {"a"}; }, "data.labels names columns: only csv"},

@@ -93,7 +93,7 @@ at::Tensor binary_cross_entropy(const at::Tensor& output, const at::Tensor& want
   if (!form.pos_weight.empty()) {
     check_equal(static_cast<std::int64_t>(form.pos_weight.size()),
                 output.dim() > 1 ? output.size(1) : 1, "one pos_weight a label");
-    pos_weight = at::tensor(form.pos_weight, at::kDouble).to(output.scalar_type());
+    pos_weight = at::tensor(form.pos_weight, at::kDouble).to(output.options());
   }
   return at::binary_cross_entropy_with_logits(output, wanted, std::nullopt, pos_weight,
                                               at::Reduction::Sum);

@@ -89,6 +89,28 @@ std::vector<std::string> TrainOptions::problems() const {
   return faults;
 }
 
+namespace {
+
+std::vector<Option> loss_entries(TrainOptions& o) {
+  return {
+      option("label_smoothing", o.label_smoothing,
+             "cross_entropy, while training: this share of a target is spread evenly over all "
+             "classes."),
+      option("class_weights", o.class_weights,
+             "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
+             "\"balanced\": samples / (classes x samples of the class), counted in the training "
+             "part; or a list, one a class."),
+      option(
+          "pos_weight", o.pos_weight,
+          "binary_cross_entropy, while training: how much a label's 1 counts beside its 0. "
+          "\"none\": as much; \"balanced\": samples without the label / samples with it, counted "
+          "in the training part; or a list, one a label."),
+      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."),
+  };
+}
+
+}  // namespace
+
 OptionTable describe(TrainOptions& o) {
   OptionTable table{
       "train",
@@ -126,22 +148,7 @@ OptionTable describe(TrainOptions& o) {
           option("non_finite_limit", o.non_finite_limit,
                  "With non_finite = \"skip\": so many steps in a row may be skipped."),
       }};
-  table.options.push_back(option(
-      "label_smoothing", o.label_smoothing,
-      "cross_entropy, while training: this share of a target is spread evenly over all classes."));
-  table.options.push_back(option(
-      "class_weights", o.class_weights,
-      "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
-      "\"balanced\": samples / (classes x samples of the class), counted in the training part; or "
-      "a list, one a class."));
-  table.options.push_back(option(
-      "pos_weight", o.pos_weight,
-      "binary_cross_entropy, while training: how much a label's 1 counts beside its 0. \"none\": "
-      "as "
-      "much; \"balanced\": samples without the label / samples with it, counted in the training "
-      "part; or a list, one a label."));
-  table.options.push_back(
-      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."));
+  for (auto& entry : loss_entries(o)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.rate)) table.options.push_back(std::move(entry));
   table.options.push_back(
