@@ -11,7 +11,7 @@ class NoisyGate final : public shoal::Block {
 
   shoal::Activations forward(const shoal::Activations& input,
                              const shoal::Context& context) override {
-    const at::Tensor x = input.only();
+    const at::Tensor& x = input.only();
     at::Tensor open = at::sigmoid(at::linear(x, gate_));
     if (context.training()) open = open + 0.1 * noise(open, context);
     return shoal::Activations(at::linear(x, value_) * open);
