@@ -99,7 +99,7 @@ Loader::Slot Loader::produce(std::int64_t index) const {
   return slot;
 }
 
-void Loader::read_ahead(std::stop_token stop) {
+void Loader::read_ahead(const std::stop_token& stop) {
   name_this_thread("shoal-loader");
   if (options_.low_priority) yield_to_training();
   for (;;) {

@@ -69,7 +69,7 @@ class Loader {
     std::exception_ptr failure;
   };
   Slot produce(std::int64_t index) const;
-  void read_ahead(std::stop_token stop);
+  void read_ahead(const std::stop_token& stop);
 
   const Dataset& dataset_;
   const LoadPlan plan_;

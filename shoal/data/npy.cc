@@ -72,8 +72,9 @@ void with_elements(const NpyArray& array, const Take& take) {
     case 8:
       if (array.type.kind == 'f') return give(double{});
       return is_signed ? give(std::int64_t{}) : give(std::uint64_t{});
+    default:
+      check(false, "an NPY type has 1, 2, 4 or 8 bytes");
   }
-  check(false, "an NPY type has 1, 2, 4 or 8 bytes");
 }
 
 [[noreturn]] void refuse_value(const NpyArray& array, std::size_t element,

@@ -10,7 +10,8 @@ namespace shoal {
 namespace {
 
 // PyTorch's default: weight and bias uniform in +-1/sqrt(inputs of a unit).
-void initialise_like_torch(const InitialValues& values, at::Tensor weight, at::Tensor bias) {
+void initialise_like_torch(const InitialValues& values, const at::Tensor& weight,
+                           const at::Tensor& bias) {
   const double bound = 1 / std::sqrt(static_cast<double>(fan_in(weight)));
   values.uniform(weight, "weight", bound);
   if (bias.defined()) values.uniform(bias, "bias", bound);
@@ -73,8 +74,8 @@ class Conv final : public Layer {
     if (!kaiming_) return initialise_like_torch(values, weight_, bias_);
     // Source: He et al., Delving Deep into Rectifiers, ICCV 2015, section 2.2, backward form: the
     // variance 2 / fan_out. Uniform, for these numbers are the same on every CPU.
-    const auto fan_out = static_cast<double>(weight_.numel() / weight_.size(1));
-    values.uniform(weight_, "weight", std::sqrt(6 / fan_out));
+    const std::int64_t fan_out = weight_.numel() / weight_.size(1);
+    values.uniform(weight_, "weight", std::sqrt(6 / static_cast<double>(fan_out)));
     if (bias_.defined()) bias_.zero_();
   }
 

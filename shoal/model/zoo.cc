@@ -111,13 +111,13 @@ Json with_global_batch_norm(const Json& entry) {
 std::string join(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 const std::map<std::string, LossKind>& losses() {
-  static const std::map<std::string, LossKind> kByName{
+  static const std::map<std::string, LossKind> by_name{
       {"cross_entropy", LossKind::cross_entropy},
       {"binary_cross_entropy", LossKind::binary_cross_entropy},
       {"mean_squared", LossKind::mean_squared},
       {"mean_absolute", LossKind::mean_absolute},
       {"huber", LossKind::huber}};
-  return kByName;
+  return by_name;
 }
 
 enum class Answers : std::uint8_t { classes, labels, numbers };
