@@ -71,7 +71,7 @@ Loader::Loader(const Dataset& dataset, LoadPlan plan, Range indices, LoaderOptio
   check(options_.threads >= 0 && options_.prefetch > 0, "a loader has threads >= 0, prefetch > 0");
   check(indices.begin >= 0 && indices.end >= indices.begin, "batches have indices from 0");
   for (int i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this](std::stop_token stop) { read_ahead(std::move(stop)); });
+    threads_.emplace_back([this](const std::stop_token& stop) { read_ahead(stop); });
   }
 }
 
