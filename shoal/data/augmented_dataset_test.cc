@@ -141,7 +141,8 @@ TEST(AugmentedDataset, CutsAndMirrorsAsDrawn) {
           const int column = (cut.mirrored ? 5 - x : x) + cut.left;
           const bool inside = row >= 0 && row < 5 && column >= 0 && column < 6;
           const auto at = [&](int r, int k) {
-            return static_cast<std::size_t>(((i * 2 + c) * 5 + r) * 6 + k);
+            const int place = ((i * 2 + c) * 5 + r) * 6 + k;
+            return static_cast<std::size_t>(place);
           };
           ASSERT_EQ(batch.floats()[at(y, x)], inside ? plain.floats()[at(row, column)] : 0.0f);
         }

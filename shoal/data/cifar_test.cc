@@ -128,7 +128,7 @@ TEST_F(CifarTest, SurvivesAnyDamageToLabelsAndSize) {
   }
   for (int value = 0; value < 256; value += value < 12 ? 1 : 61) {
     folder_.write("data_batch_1.bin", record(label(value), 1));
-    EXPECT_EQ(refused() == "", value < 10) << value;
+    EXPECT_EQ(refused().empty(), value < 10) << value;
   }
 }
 

@@ -8,7 +8,7 @@
 
 namespace shoal {
 
-void InitialValues::uniform(at::Tensor tensor, const std::string& name, double bound) const {
+void InitialValues::uniform(const at::Tensor& tensor, const std::string& name, double bound) const {
   const bool direct = tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
   at::Tensor values = direct ? tensor.detach() : at::empty(tensor.sizes(), at::kFloat);
   const std::span<float> numbers(values.mutable_data_ptr<float>(),

@@ -15,7 +15,7 @@ struct InitialValues {
   std::string prefix;  // "0.conv."
 
   // Uniform in [-bound, bound). Computed in float32 for every type of `tensor`.
-  void uniform(at::Tensor tensor, const std::string& name, double bound) const;
+  void uniform(const at::Tensor& tensor, const std::string& name, double bound) const;
 };
 
 // Elements that a unit of a weight [units, inputs...] reads: the product of all but the first size.
