@@ -27,7 +27,7 @@ PictureCut fitting_cut(const PictureFit& fit, PictureSize picture, PictureSize w
                        const PictureFiles& files, std::int64_t row) {
   const auto cut = fit.cut(picture);
   if (cut && fit.window(picture) == window) return *cut;
-  const std::string path = files.path(row).string();
+  const std::string path = files.path(row);
   if (!cut) {
     throw Corrupt(fmt::format("{}: expected a picture of at least {} pixels on each side, which is "
                               "data.crop, found {} x {}: set data.resize",

@@ -38,17 +38,17 @@ class PictureFiles {
   const std::vector<std::string>& classes() const { return classes_; }
   std::int64_t size() const { return static_cast<std::int64_t>(ends_.size()); }
   std::int64_t label(std::int64_t row) const;
-  std::filesystem::path path(std::int64_t row) const;
+  std::string path(std::int64_t row) const;
 
  private:
   PictureFiles() = default;
-  void add(std::string subfolder, const std::vector<std::string>& names);
+  void add(const std::string& subfolder, const std::vector<std::string>& names);
   std::size_t subfolder_of(std::int64_t row) const;
 
   std::string folder_;
   std::vector<std::string> classes_;
   bool has_labels_ = true;                // subfolders are the classes
-  std::vector<std::string> subfolders_;   // "": the folder itself
+  std::vector<std::string> prefixes_;     // of paths, for each subfolder: "pics/cat/"
   std::vector<std::int64_t> first_rows_;  // of each subfolder
   std::string names_;                     // all of them, one after the other
   std::vector<std::uint64_t> ends_;       // of each name in names_

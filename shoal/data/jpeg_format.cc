@@ -69,12 +69,12 @@ bool read_jpeg_header(jpeg_decompress_struct& jpeg, JpegErrors& errors, const st
   return true;
 }
 
-bool read_jpeg_rows(jpeg_decompress_struct& jpeg, JpegErrors& errors, std::uint8_t* rgb) {
+bool read_jpeg_rows(jpeg_decompress_struct& jpeg, JpegErrors& errors, RgbRows rows) {
   if (setjmp(errors.jump) != 0) return false;
   jpeg.out_color_space = JCS_RGB;
   jpeg_start_decompress(&jpeg);
   while (jpeg.output_scanline < jpeg.output_height) {
-    JSAMPROW row = rgb + std::size_t{jpeg.output_scanline} * jpeg.output_width * 3;
+    JSAMPROW row = rows.row(jpeg.output_scanline);
     jpeg_read_scanlines(&jpeg, &row, 1);
   }
   jpeg_finish_decompress(&jpeg);
@@ -108,8 +108,8 @@ class JpegFormat : public PictureFormat {
             .width = static_cast<int>(jpeg_.image_width)};
   }
 
-  void read_pixels(const std::string& path, std::span<std::uint8_t> rgb) override {
-    if (!read_jpeg_rows(jpeg_, errors_, rgb.data())) refuse(path);
+  void read_pixels(const std::string& path, RgbRows rows) override {
+    if (!read_jpeg_rows(jpeg_, errors_, rows)) refuse(path);
   }
 
  private:

@@ -27,14 +27,14 @@ bool starts_with(std::span<const std::uint8_t> file, std::span<const std::uint8_
   return file.size() >= start.size() && std::equal(start.begin(), start.end(), file.begin());
 }
 
-[[noreturn]] void unreadable(const std::filesystem::path& path, int error) {
+[[noreturn]] void unreadable(const std::string& path, int error) {
   throw InvalidInput(
-      fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(error)));
+      fmt::format("cannot read {}: {}", path, std::generic_category().message(error)));
 }
 
 // A whole file into memory that is used again. Not through a ByteSource: pictures are small and
 // many, so a call of the system more for each counts.
-void read_whole(const std::filesystem::path& path, AlignedBytes& content) {
+void read_whole(const std::string& path, AlignedBytes& content) {
   // Not blocking: opening a named pipe would wait for its writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) unreadable(path, errno);
@@ -45,13 +45,13 @@ void read_whole(const std::filesystem::path& path, AlignedBytes& content) {
   struct stat facts {};
   if (::fstat(fd, &facts) != 0) unreadable(path, errno);
   if (!S_ISREG(facts.st_mode)) {
-    throw InvalidInput(fmt::format("cannot read {}: it is not a regular file", path.string()));
+    throw InvalidInput(fmt::format("cannot read {}: it is not a regular file", path));
   }
   constexpr std::int64_t kLargestFile = std::int64_t{1} << 30;
   if (facts.st_size > kLargestFile) {
-    throw Corrupt(fmt::format("{}: expected a picture of at most {} bytes, found {}", path.string(),
+    throw Corrupt(fmt::format("{}: expected a picture of at most {} bytes, found {}", path,
                               kLargestFile, std::int64_t{facts.st_size}),
-                  path.string());
+                  path);
   }
   content.resize(static_cast<std::size_t>(facts.st_size));
   std::size_t done = 0;
@@ -70,23 +70,32 @@ void read_whole(const std::filesystem::path& path, AlignedBytes& content) {
 PictureDecoder::PictureDecoder() : jpeg_(jpeg_format()), png_(png_format()) {}
 PictureDecoder::~PictureDecoder() = default;
 
-PictureView PictureDecoder::decode(const std::filesystem::path& path) {
+PictureView PictureDecoder::decode(const std::string& path) {
   read_whole(path, file_);
-  return decode(file_.as<std::uint8_t>(), path.string());
+  return decode(file_.as<std::uint8_t>(), path);
 }
 
 PictureView PictureDecoder::decode(std::span<const std::uint8_t> file, const std::string& path) {
   PictureFormat& format = format_of(file, path);
   const PictureSize size = checked_size(format, file, path);
-  rgb_.resize(3 * static_cast<std::size_t>(size.height) * static_cast<std::size_t>(size.width));
-  format.read_pixels(path, rgb_.as<std::uint8_t>());
-  return PictureView::interleaved(rgb_.as<std::uint8_t>().data(), 3, size.height, size.width);
+  // libjpeg-turbo writes rows that begin at a multiple of 16 or 32 bytes past the caches, from
+  // which they are read next: that took a quarter of the time of a small picture. None begins
+  // there.
+  constexpr std::size_t kAside = 8;
+  constexpr std::size_t kStep = 32;
+  const std::size_t stride = (3 * static_cast<std::size_t>(size.width) + kStep - 1) / kStep * kStep;
+  rgb_.resize(kAside + stride * static_cast<std::size_t>(size.height));
+  std::uint8_t* const first = rgb_.as<std::uint8_t>().data() + kAside;
+  format.read_pixels(path, {.first = first, .stride = stride});
+  PictureView view = PictureView::interleaved(first, 3, size.height, size.width);
+  view.to_row = static_cast<std::ptrdiff_t>(stride);
+  return view;
 }
 
-PictureSize PictureDecoder::size(const std::filesystem::path& path) {
+PictureSize PictureDecoder::size(const std::string& path) {
   read_whole(path, file_);
   const auto file = file_.as<std::uint8_t>();
-  return checked_size(format_of(file, path.string()), file, path.string());
+  return checked_size(format_of(file, path), file, path);
 }
 
 PictureFormat& PictureDecoder::format_of(std::span<const std::uint8_t> file,

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +12,13 @@
 
 namespace shoal {
 
+// Where a picture's rows of interleaved RGB go.
+struct RgbRows {
+  std::uint8_t* first = nullptr;
+  std::size_t stride = 0;  // bytes from row to row
+  std::uint8_t* row(std::size_t y) const { return first + y * stride; }
+};
+
 // A decoder of one format. One thread at a time; its memory is used again for the next picture.
 class PictureFormat {
  public:
@@ -20,8 +26,8 @@ class PictureFormat {
   // Begins with `file`, which is borrowed until the next call; the size as its header says it.
   // Both throw Corrupt naming `path`.
   virtual PictureSize read_header(std::span<const std::uint8_t> file, const std::string& path) = 0;
-  // Goes on with all pixels as RGB, interleaved, into `rgb`, which has 3 bytes for each of them.
-  virtual void read_pixels(const std::string& path, std::span<std::uint8_t> rgb) = 0;
+  // Goes on with all pixels.
+  virtual void read_pixels(const std::string& path, RgbRows rows) = 0;
 };
 std::unique_ptr<PictureFormat> jpeg_format();
 std::unique_ptr<PictureFormat> png_format();
@@ -38,9 +44,9 @@ class PictureDecoder {
   ~PictureDecoder();
 
   // The view is good until the next call.
-  PictureView decode(const std::filesystem::path& path);
+  PictureView decode(const std::string& path);
   PictureView decode(std::span<const std::uint8_t> file, const std::string& path);
-  PictureSize size(const std::filesystem::path& path);
+  PictureSize size(const std::string& path);
 
  private:
   PictureFormat& format_of(std::span<const std::uint8_t> file, const std::string& path);

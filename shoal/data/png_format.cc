@@ -44,7 +44,7 @@ bool read_png_header(png_structp png, png_infop info) {
   return true;
 }
 
-bool read_png_rows(png_structp png, png_infop info, std::uint8_t* rgb) {
+bool read_png_rows(png_structp png, png_infop info, RgbRows rows) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_expand(png);    // palettes and 1, 2 or 4 bits
   png_set_scale_16(png);  // 16 bits, rounded
@@ -52,10 +52,9 @@ bool read_png_rows(png_structp png, png_infop info, std::uint8_t* rgb) {
   png_set_gray_to_rgb(png);
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  const std::size_t stride = png_get_rowbytes(png, info);
   const png_uint_32 height = png_get_image_height(png, info);
   for (int pass = 0; pass < passes; ++pass) {
-    for (png_uint_32 y = 0; y < height; ++y) png_read_row(png, rgb + y * stride, nullptr);
+    for (png_uint_32 y = 0; y < height; ++y) png_read_row(png, rows.row(y), nullptr);
   }
   png_read_end(png, nullptr);
   return true;
@@ -90,8 +89,8 @@ class PngReading {
     return {.height = static_cast<int>(png_get_image_height(png_, info_)),
             .width = static_cast<int>(png_get_image_width(png_, info_))};
   }
-  void read_rows(const std::string& path, std::span<std::uint8_t> rgb) {
-    if (!read_png_rows(png_, info_, rgb.data())) refuse(path);
+  void read_rows(const std::string& path, RgbRows rows) {
+    if (!read_png_rows(png_, info_, rows)) refuse(path);
   }
 
  private:
@@ -114,8 +113,8 @@ class PngFormat : public PictureFormat {
     reading_->read_header(path);
     return reading_->size();
   }
-  void read_pixels(const std::string& path, std::span<std::uint8_t> rgb) override {
-    reading_->read_rows(path, rgb);
+  void read_pixels(const std::string& path, RgbRows rows) override {
+    reading_->read_rows(path, rows);
     reading_.reset();
   }
 
