@@ -60,10 +60,25 @@ std::vector<ArrowColumn> columns_of(const arrow::Schema& schema) {
   return columns;
 }
 
-// Appends the values of one chunk.
-class Taking : public arrow::ArrayVisitor {
+constexpr std::int64_t kRowsAtOnce = 8192;  // ten columns of as many doubles stay in a cache
+
+// Gives the values of arrays, converted where they are not numbers of 64 bits already. Its memory
+// is used again from array to array.
+class Giving : public arrow::ArrayVisitor {
  public:
-  explicit Taking(ArrowValues& values) : values_(values) {}
+  explicit Giving(const TakeArrowValues& take) : take_(take) {}
+
+  // Rows of the group from `first_row` on, of the column that was asked for as number `column`.
+  void give(const arrow::Array& array, std::size_t column, std::int64_t first_row) {
+    values_ = {.column = column, .first_row = first_row, .numbers = {}, .texts = {}};
+    if (array.null_count() > 0) {
+      std::int64_t i = 0;
+      while (!array.IsNull(i)) ++i;
+      values_.first_absent = i;
+    }
+    require(array.Accept(this));
+    take_(values_);
+  }
 
   arrow::Status Visit(const arrow::BooleanArray& a) override { return numbers(a); }
   arrow::Status Visit(const arrow::Int8Array& a) override { return numbers(a); }
@@ -75,55 +90,69 @@ class Taking : public arrow::ArrayVisitor {
   arrow::Status Visit(const arrow::UInt32Array& a) override { return numbers(a); }
   arrow::Status Visit(const arrow::UInt64Array& a) override { return numbers(a); }
   arrow::Status Visit(const arrow::FloatArray& a) override { return numbers(a); }
-  arrow::Status Visit(const arrow::DoubleArray& a) override { return numbers(a); }
-  arrow::Status Visit(const arrow::HalfFloatArray& a) override {
-    for (std::int64_t i = 0; i < a.length(); ++i) {
-      values_.numbers.push_back(
-          static_cast<double>(arrow::util::Float16::FromBits(a.Value(i)).ToFloat()));
-    }
+  arrow::Status Visit(const arrow::DoubleArray& a) override {
+    values_.numbers = {a.raw_values(), static_cast<std::size_t>(a.length())};
     return arrow::Status::OK();
+  }
+  arrow::Status Visit(const arrow::HalfFloatArray& a) override {
+    return converted(a.length(), [&](std::int64_t i) {
+      return arrow::util::Float16::FromBits(a.Value(i)).ToDouble();
+    });
   }
   arrow::Status Visit(const arrow::StringArray& a) override { return texts(a); }
   arrow::Status Visit(const arrow::LargeStringArray& a) override { return texts(a); }
   arrow::Status Visit(const arrow::DictionaryArray& a) override {
-    ArrowValues words;
-    ARROW_RETURN_NOT_OK(a.dictionary()->Accept(std::make_unique<Taking>(words).get()));
+    ARROW_RETURN_NOT_OK(a.dictionary()->Accept(this));
+    const std::vector<std::string_view> words = std::move(texts_);
+    texts_.clear();
     for (std::int64_t i = 0; i < a.length(); ++i) {
-      values_.texts.push_back(
-          a.IsNull(i) ? "" : words.texts.at(static_cast<std::size_t>(a.GetValueIndex(i))));
+      texts_.push_back(a.IsNull(i) ? "" : words.at(static_cast<std::size_t>(a.GetValueIndex(i))));
     }
+    values_.texts = texts_;
     return arrow::Status::OK();
   }
 
  private:
+  template <typename Value>
+  arrow::Status converted(std::int64_t count, const Value& value) {
+    numbers_.resize(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) numbers_[static_cast<std::size_t>(i)] = value(i);
+    values_.numbers = numbers_;
+    return arrow::Status::OK();
+  }
   template <typename Array>
   arrow::Status numbers(const Array& array) {
-    for (std::int64_t i = 0; i < array.length(); ++i) {
-      values_.numbers.push_back(static_cast<double>(array.Value(i)));
-    }
-    return arrow::Status::OK();
+    return converted(array.length(),
+                     [&](std::int64_t i) { return static_cast<double>(array.Value(i)); });
   }
   template <typename Array>
   arrow::Status texts(const Array& array) {
-    for (std::int64_t i = 0; i < array.length(); ++i) values_.texts.push_back(array.GetString(i));
+    texts_.clear();
+    for (std::int64_t i = 0; i < array.length(); ++i) texts_.push_back(array.GetView(i));
+    values_.texts = texts_;
     return arrow::Status::OK();
   }
 
-  ArrowValues& values_;
+  const TakeArrowValues& take_;
+  ArrowValues values_;
+  std::vector<double> numbers_;
+  std::vector<std::string_view> texts_;
 };
 
-ArrowValues values_of(const arrow::ChunkedArray& column) {
-  ArrowValues values;
+// All of `reader`; `places`: of the columns that were asked for, in its batches.
+void give_all(arrow::RecordBatchReader& reader, const std::vector<int>& places,
+              const TakeArrowValues& take) {
+  Giving giving(take);
+  std::shared_ptr<arrow::RecordBatch> batch;
   std::int64_t row = 0;
-  for (const auto& chunk : column.chunks()) {
-    Taking taking(values);
-    require(chunk->Accept(&taking));
-    for (std::int64_t i = 0; values.first_absent < 0 && i < chunk->length(); ++i) {
-      if (chunk->IsNull(i)) values.first_absent = row + i;
+  for (;;) {
+    require(reader.ReadNext(&batch));
+    if (batch == nullptr) return;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      giving.give(*batch->column(places[i]), i, row);
     }
-    row += chunk->length();
+    row += batch->num_rows();
   }
-  return values;
 }
 
 class ParquetTable final : public ArrowTable {
@@ -132,6 +161,7 @@ class ParquetTable final : public ArrowTable {
     auto file = value_of(arrow::io::ReadableFile::Open(path));
     reader_ = value_of(parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
     reader_->set_use_threads(false);  // shoal has threads of its own, and cores are theirs
+    reader_->set_batch_size(kRowsAtOnce);
     require(reader_->GetSchema(&schema_));
   }
   std::vector<ArrowColumn> columns() override { return columns_of(*schema_); }
@@ -143,18 +173,20 @@ class ParquetTable final : public ArrowTable {
     }
     return rows;
   }
-  std::vector<ArrowValues> read(int group, const std::vector<int>& columns) override {
+  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) override {
     // Parquet numbers the leaves of nested columns; those that are read have one each.
     std::vector<int> leaves;
     for (const int column : columns) {
       leaves.push_back(reader_->manifest().schema_fields[column].column_index);
     }
-    const std::shared_ptr<arrow::Table> table = value_of(reader_->ReadRowGroup(group, leaves));
-    std::vector<ArrowValues> values;
+    const auto batches = value_of(reader_->GetRecordBatchReader({group}, leaves));
+    std::vector<int> places;
     for (const int column : columns) {
-      values.push_back(values_of(*table->GetColumnByName(schema_->field(column)->name())));
+      const std::string& name = schema_->field(column)->name();
+      places.push_back(batches->schema()->GetFieldIndex(name));
+      if (places.back() < 0) throw std::runtime_error("two columns are named '" + name + "'");
     }
-    return values;
+    give_all(*batches, places, take);
   }
 
  private:
@@ -179,10 +211,10 @@ class CsvTextTable final : public ArrowTable {
   }
   std::vector<ArrowColumn> columns() override { return columns_of(*table_->schema()); }
   std::vector<std::int64_t> group_rows() override { return {table_->num_rows()}; }
-  std::vector<ArrowValues> read(int, const std::vector<int>& columns) override {
-    std::vector<ArrowValues> values;
-    for (const int column : columns) values.push_back(values_of(*table_->column(column)));
-    return values;
+  void read(int, const std::vector<int>& columns, const TakeArrowValues& take) override {
+    arrow::TableBatchReader batches(*table_);
+    batches.set_chunksize(kRowsAtOnce);
+    give_all(batches, columns, take);
   }
 
  private:

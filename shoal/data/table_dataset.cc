@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "shoal/core/check.h"
 #include "shoal/core/error.h"
@@ -22,6 +23,10 @@ TableDataset::TableDataset(std::string name, std::shared_ptr<const TableRows> ro
     : Dataset(facts_of(std::move(name), *rows)),
       rows_(std::move(rows)),
       scaling_(std::move(scaling)) {
+  const auto changes = [](double mean) { return mean != 0; };
+  const auto stretches = [](double deviation) { return deviation != 1; };
+  is_scaled_ = std::ranges::any_of(scaling_.mean, changes) ||
+               std::ranges::any_of(scaling_.deviation, stretches);
   const std::size_t groups = scaling_.mean.size();
   check(groups == 1 || groups == static_cast<std::size_t>(rows_->form().width()),
         "a mean for each column");
@@ -31,16 +36,20 @@ void TableDataset::read(std::span<const std::int64_t> ids, Batch& out) const {
   prepare(ids, out);
   float* to = out.inputs.as<float>().data();
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    const std::span<const float> features = rows_->features(ids[i]);
-    for (std::size_t j = 0; j < features.size(); ++j) {
-      const std::size_t group = scaling_.mean.size() == 1 ? 0 : j;
-      *to++ = static_cast<float>((static_cast<double>(features[j]) - scaling_.mean[group]) /
-                                 scaling_.deviation[group]);
-    }
-    if (classes() > 0) {
-      out.labels[i] = rows_->label(ids[i]);
+    const auto& [features, label, targets] = rows_->row(ids[i]);
+    if (is_scaled_) {
+      for (std::size_t j = 0; j < features.size(); ++j) {
+        const std::size_t group = scaling_.mean.size() == 1 ? 0 : j;
+        to[j] = static_cast<float>((static_cast<double>(features[j]) - scaling_.mean[group]) /
+                                   scaling_.deviation[group]);
+      }
     } else {
-      const std::span<const float> targets = rows_->targets(ids[i]);
+      std::memcpy(to, features.data(), features.size_bytes());
+    }
+    to += features.size();
+    if (classes() > 0) {
+      out.labels[i] = label;
+    } else {
       std::copy(targets.begin(), targets.end(),
                 out.targets.begin() + static_cast<std::int64_t>(i * targets.size()));
     }
@@ -57,12 +66,12 @@ Normalization measure(const TableRows& table, std::span<const std::int64_t> rows
   const double count = static_cast<double>(rows.size());
   for (const std::int64_t row : rows) {
     if (stop.stop_requested()) throw Cancelled("measuring the table was stopped");
-    const auto features = table.features(row);
+    const auto features = table.row(row).features;
     for (std::size_t j = 0; j < width; ++j) mean[j] += static_cast<double>(features[j]);
   }
   for (double& value : mean) value /= count;
   for (const std::int64_t row : rows) {
-    const auto features = table.features(row);
+    const auto features = table.row(row).features;
     for (std::size_t j = 0; j < width; ++j) {
       const double distance = static_cast<double>(features[j]) - mean[j];
       squares[j] += distance * distance;

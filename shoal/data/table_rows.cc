@@ -46,6 +46,8 @@ bool has(const std::vector<int>& columns, int column) {
   return std::find(columns.begin(), columns.end(), column) != columns.end();
 }
 
+std::string quoted(std::string_view text) { return "'" + line_of(std::string(text)) + "'"; }
+
 void require_no_stop(const std::string& path, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled(fmt::format("reading {} was stopped", path));
 }
@@ -76,6 +78,7 @@ TableRows::TableRows(std::string path, const Open& open, const TableOptions& opt
   this->open(open);
   choose_columns(options);
   find_values(options, stop);
+  width_ = static_cast<std::size_t>(form_.width());
 }
 
 TableRows::TableRows(std::string path, const Open& open, const TableForm& form,
@@ -83,6 +86,7 @@ TableRows::TableRows(std::string path, const Open& open, const TableForm& form,
     : path_(std::move(path)), allow_non_finite_(allow_non_finite), form_(form) {
   this->open(open);
   find_columns();
+  width_ = static_cast<std::size_t>(form_.width());
 }
 
 void TableRows::open(const Open& open) {
@@ -100,6 +104,7 @@ void TableRows::open(const Open& open) {
   first_rows_ = {0};
   for (const std::int64_t count : rows) first_rows_.push_back(first_rows_.back() + count);
   groups_.resize(rows.size());
+  ready_ = std::vector<std::atomic<const Group*>>(rows.size());
   if (size() == 0) {
     throw Corrupt(fmt::format("{}: expected rows, found none: the table is empty", path_), path_);
   }
@@ -197,21 +202,25 @@ void TableRows::choose_columns(const TableOptions& options) {
 }
 
 std::vector<std::string> TableRows::texts_of(int column, const std::stop_token& stop) const {
-  std::set<std::string> texts;
+  const std::string& name = columns_[static_cast<std::size_t>(column)].name;
+  std::set<std::string, std::less<>> texts;
   for (int i = 0; i < static_cast<int>(groups_.size()); ++i) {
     require_no_stop(path_, stop);
-    const ArrowValues values = read(i, {column}).at(0);
-    if (values.first_absent >= 0) {
-      refuse(first_rows_[static_cast<std::size_t>(i)] + values.first_absent,
-             columns_[static_cast<std::size_t>(column)].name, "text", "nothing");
-    }
-    texts.insert(values.texts.begin(), values.texts.end());
-    if (texts.size() > kMostCategories) {
-      throw InvalidInput(fmt::format(
-          "{}: expected at most {} values in the column '{}' of text, found more: name the columns "
-          "to learn from in data.columns",
-          path_, kMostCategories, line_of(columns_[static_cast<std::size_t>(column)].name)));
-    }
+    read(i, {column}, [&](const ArrowValues& values) {
+      if (values.first_absent >= 0) {
+        refuse(first_rows_[static_cast<std::size_t>(i)] + values.first_row + values.first_absent,
+               name, "text", "nothing");
+      }
+      for (const std::string_view text : values.texts) {
+        if (texts.contains(text)) continue;
+        texts.emplace(text);
+        if (texts.size() <= kMostCategories) continue;
+        throw InvalidInput(fmt::format(
+            "{}: expected at most {} values in the column '{}' of text, found more: name the "
+            "columns to learn from in data.columns",
+            path_, kMostCategories, line_of(name)));
+      }
+    });
   }
   return {texts.begin(), texts.end()};
 }
@@ -238,8 +247,10 @@ void TableRows::find_values(const TableOptions& options, const std::stop_token& 
   std::int64_t largest = 0;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     require_no_stop(path_, stop);
-    Group group;
-    take_label(read(static_cast<int>(i), {label}).at(0), first_rows_[i], group);
+    Group group = with_room_for_labels(first_rows_[i + 1] - first_rows_[i]);
+    read(static_cast<int>(i), {label}, [&](const ArrowValues& values) {
+      take_label(values, first_rows_[i] + values.first_row, group);
+    });
     for (const std::int64_t value : group.labels) largest = std::max(largest, value);
   }
   form_.classes = largest + 1;
@@ -267,8 +278,34 @@ void TableRows::find_columns() {
   }
 }
 
-std::vector<ArrowValues> TableRows::read(int group, const std::vector<int>& columns) const {
-  return of_file(path_, [&] { return table_->read(group, columns); });
+void TableRows::read(int group, const std::vector<int>& columns,
+                     const TakeArrowValues& take) const {
+  const auto at = static_cast<std::size_t>(group);
+  const std::int64_t rows = first_rows_[at + 1] - first_rows_[at];
+  std::vector<std::int64_t> taken(columns.size(), 0);
+  of_file(path_, [&] {
+    table_->read(group, columns, [&](const ArrowValues& values) {
+      check_equal(values.first_row, taken[values.column], "values come in the order of rows");
+      taken[values.column] +=
+          static_cast<std::int64_t>(values.numbers.size() + values.texts.size());
+      if (taken[values.column] <= rows) take(values);
+    });
+  });
+  for (const std::int64_t count : taken) {
+    if (count == rows) continue;
+    throw Corrupt(fmt::format("{}: expected {} values of a column in row group {}, found {}", path_,
+                              rows, group, count),
+                  path_);
+  }
+}
+
+TableRows::Group TableRows::with_room_for_labels(std::int64_t rows) const {
+  Group group;
+  const auto count = static_cast<std::size_t>(rows);
+  const bool has_classes = form_.task == LearningTask::classification;
+  group.labels.resize(has_classes ? count : 0);
+  group.targets.resize(has_classes ? 0 : count * form_.labels.size());
+  return group;
 }
 
 int TableRows::groups_read() const {
@@ -283,102 +320,118 @@ std::size_t TableRows::group_of(std::int64_t row) const {
   return static_cast<std::size_t>(after - first_rows_.begin()) - 1;
 }
 
-const TableRows::Group& TableRows::group(std::int64_t row) const {
-  const std::size_t number = group_of(row);
+const TableRows::Group& TableRows::group(std::size_t number) const {
+  if (const Group* const ready = ready_[number].load(std::memory_order_acquire)) return *ready;
   const std::lock_guard lock(mutex_);
   if (!groups_[number]) groups_[number] = read_group(static_cast<int>(number));
+  ready_[number].store(groups_[number].get(), std::memory_order_release);
   return *groups_[number];  // stays where it is
 }
 
 std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
   const std::int64_t first_row = first_rows_[static_cast<std::size_t>(number)];
   const std::int64_t rows = first_rows_[static_cast<std::size_t>(number) + 1] - first_row;
-  const std::vector<ArrowValues> values = read(number, chosen_);
-  auto group = std::make_unique<Group>();
-  group->features.resize(static_cast<std::size_t>(rows * form_.width()));
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < form_.features.size(); ++i) {
-    take_feature(form_.features[i], values[i], first_row, at, *group);
-    at += static_cast<std::size_t>(form_.features[i].width());
+  auto group = std::make_unique<Group>(with_room_for_labels(rows));
+  group->features.resize(static_cast<std::size_t>(rows) * width_ * sizeof(float));
+  std::vector<std::size_t> places{0};  // of each feature in a row, and their end
+  for (const auto& feature : form_.features) {
+    places.push_back(places.back() + static_cast<std::size_t>(feature.width()));
   }
-  if (!form_.has_labels) {
-    group->labels.resize(static_cast<std::size_t>(rows));
-    group->targets.resize(static_cast<std::size_t>(rows) * form_.labels.size());
-    return group;
-  }
-  const std::size_t features = form_.features.size();
-  for (std::size_t i = 0; i < form_.labels.size(); ++i) {
-    if (form_.task == LearningTask::classification) {
-      take_label(values[features], first_row, *group);
+  const bool has_text = std::ranges::any_of(
+      form_.features, [](const auto& feature) { return !feature.categories.empty(); });
+  if (has_text) std::ranges::fill(group->features.as<float>(), 0.0F);
+  read(number, chosen_, [&](const ArrowValues& values) {
+    if (values.column >= form_.features.size()) {
+      if (form_.task == LearningTask::classification) {
+        take_label(values, first_row + values.first_row, *group);
+      } else {
+        take_targets(values, first_row + values.first_row, *group);
+      }
     } else {
-      take_targets(values[features + i], first_row, i, *group);
+      take_feature(
+          values, first_row + values.first_row, places[values.column],
+          group->features.as<float>().subspan(static_cast<std::size_t>(values.first_row) * width_));
     }
-  }
+  });
   return group;
 }
 
-void TableRows::take_feature(const TableForm::Feature& feature, const ArrowValues& values,
-                             std::int64_t first_row, std::size_t at, Group& group) const {
+// `rows`: from the first of these values on; `at`: of the feature in each of them.
+void TableRows::take_feature(const ArrowValues& values, std::int64_t first_row, std::size_t at,
+                             std::span<float> rows) const {
+  const TableForm::Feature& feature = form_.features[values.column];
   if (values.first_absent >= 0) {
     refuse(first_row + values.first_absent, feature.column, "a value", "nothing");
   }
-  const auto width = static_cast<std::size_t>(form_.width());
+  bool all_finite = true;
   for (std::size_t i = 0; i < values.numbers.size(); ++i) {
-    group.features[i * width + at] =
-        number(values.numbers[i], first_row + static_cast<std::int64_t>(i), feature.column);
+    const auto narrow = static_cast<float>(values.numbers[i]);
+    all_finite &= std::isfinite(narrow);
+    rows[i * width_ + at] = narrow;
+  }
+  for (std::size_t i = 0; !all_finite && i < values.numbers.size(); ++i) {
+    (void)number(values.numbers[i], first_row + static_cast<std::int64_t>(i), feature.column);
   }
   const auto& known = feature.categories;
   for (std::size_t i = 0; i < values.texts.size(); ++i) {
     const auto found = std::lower_bound(known.begin(), known.end(), values.texts[i]);
     if (found == known.end() || *found != values.texts[i]) {
       refuse(first_row + static_cast<std::int64_t>(i), feature.column,
-             "a text that the training table has", "'" + line_of(values.texts[i]) + "'");
+             "a text that the training table has", quoted(values.texts[i]));
     }
-    group.features[i * width + at + static_cast<std::size_t>(found - known.begin())] = 1;
+    rows[i * width_ + at + static_cast<std::size_t>(found - known.begin())] = 1;
   }
 }
 
+// `first_row`: of the table.
 void TableRows::take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const {
   const std::string& label = form_.labels.front();
   if (values.first_absent >= 0) {
     refuse(first_row + values.first_absent, label, "a label", "nothing");
   }
   const auto row = [&](std::size_t i) { return first_row + static_cast<std::int64_t>(i); };
+  const auto at = static_cast<std::size_t>(values.first_row);
   const auto& names = form_.class_names;
   for (std::size_t i = 0; i < values.texts.size(); ++i) {
     const auto found = std::lower_bound(names.begin(), names.end(), values.texts[i]);
     if (found == names.end() || *found != values.texts[i]) {
-      refuse(row(i), label, "a class that the training table has",
-             "'" + line_of(values.texts[i]) + "'");
+      refuse(row(i), label, "a class that the training table has", quoted(values.texts[i]));
     }
-    group.labels.push_back(found - names.begin());
+    group.labels[at + i] = found - names.begin();
   }
   for (std::size_t i = 0; i < values.numbers.size(); ++i) {
     const double value = values.numbers[i];
+    if (form_.task == LearningTask::regression) {
+      group.targets[at + i] = number(value, row(i), form_.label);
+      continue;
+    }
     const bool is_class =
         value >= 0 && value < static_cast<double>(form_.classes) && value == std::floor(value);
     if (!is_class) {
       refuse(row(i), label, fmt::format("a whole number of 0 to {}", form_.classes - 1),
              fmt::format("{}", value));
     }
-    group.labels.push_back(static_cast<std::int64_t>(value));
+    group.labels[at + i] = static_cast<std::int64_t>(value);
   }
 }
 
-void TableRows::take_targets(const ArrowValues& values, std::int64_t first_row, std::size_t column,
+// `first_row`: of the table.
+void TableRows::take_targets(const ArrowValues& values, std::int64_t first_row,
                              Group& group) const {
+  const std::size_t column = values.column - form_.features.size();
   const std::string& label = form_.labels[column];
   if (values.first_absent >= 0) {
     refuse(first_row + values.first_absent, label, "a label", "nothing");
   }
-  group.targets.resize(values.numbers.size() * form_.labels.size());
+  const std::size_t width = form_.labels.size();
+  const auto at = static_cast<std::size_t>(values.first_row);
   for (std::size_t i = 0; i < values.numbers.size(); ++i) {
     const double value = values.numbers[i];
     const std::int64_t row = first_row + static_cast<std::int64_t>(i);
     if (form_.task == LearningTask::multi_label && value != 0 && value != 1) {
       refuse(row, label, "0 or 1", fmt::format("{}", value));
     }
-    group.targets[i * form_.labels.size() + column] = number(value, row, label);
+    group.targets[(at + i) * width + column] = number(value, row, label);
   }
 }
 
@@ -402,22 +455,14 @@ void TableRows::refuse(std::int64_t row, const std::string& column, std::string_
                 path_);
 }
 
-std::span<const float> TableRows::features(std::int64_t row) const {
-  const auto width = static_cast<std::size_t>(form_.width());
-  const std::int64_t first = first_rows_[group_of(row)];
-  return std::span(group(row).features)
-      .subspan(static_cast<std::size_t>(row - first) * width, width);
-}
-
-std::int64_t TableRows::label(std::int64_t row) const {
-  return group(row).labels.at(static_cast<std::size_t>(row - first_rows_[group_of(row)]));
-}
-
-std::span<const float> TableRows::targets(std::int64_t row) const {
-  const std::size_t width = form_.labels.size();
-  const std::int64_t first = first_rows_[group_of(row)];
-  return std::span(group(row).targets)
-      .subspan(static_cast<std::size_t>(row - first) * width, width);
+TableRows::Row TableRows::row(std::int64_t number) const {
+  const std::size_t in_group = group_of(number);
+  const Group& rows = group(in_group);
+  const auto at = static_cast<std::size_t>(number - first_rows_[in_group]);
+  const std::size_t targets = rows.targets.empty() ? 0 : form_.labels.size();
+  return {.features = rows.features.as<float>().subspan(at * width_, width_),
+          .label = rows.labels.empty() ? 0 : rows.labels[at],
+          .targets = std::span(rows.targets).subspan(at * targets, targets)};
 }
 
 }  // namespace shoal

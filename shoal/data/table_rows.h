@@ -1,6 +1,7 @@
 // Tables of named columns with types, read a row group at a time: Parquet, and CSV with text.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "shoal/data/arrow_calls.h"
+#include "shoal/data/batch.h"
 #include "shoal/data/csv.h"
 #include "shoal/data/dataset.h"
 #include "shoal/data/scaling.h"
@@ -19,8 +21,7 @@ namespace shoal {
 
 struct TableOptions {
   std::string label = "last";  // a column's name, or its number from 0 (a name goes first)
-  std::vector<std::string> labels = {};   // in its place: one column or several
-  std::vector<std::string> columns = {};  // to learn from; empty: all but the labels
+  std::vector<std::string> labels = {};  // to learn from; empty: all but the label
   LearningTask task = LearningTask::classification;
   TextColumns text = TextColumns::refuse;
   std::int64_t classes = 0;  // of a label that is a number; 0: the largest + 1
@@ -70,15 +71,18 @@ class TableRows {
   std::int64_t size() const { return first_rows_.back(); }
   int groups_read() const;
 
-  std::span<const float> features(std::int64_t row) const;
-  std::int64_t label(std::int64_t row) const;              // of a classification
-  std::span<const float> targets(std::int64_t row) const;  // else: one a column
+  struct Row {
+    std::span<const float> features;
+    std::int64_t label = 0;          // of a classification
+    std::span<const float> targets;  // else: one a column
+  };
+  Row row(std::int64_t number) const;
 
  private:
   struct Group {
-    std::vector<float> features;
-    std::vector<std::int64_t> labels;
-    std::vector<float> targets;
+    AlignedBytes features;             // float32, row by row
+    std::vector<std::int64_t> labels;  // of a classification
+    std::vector<float> targets;        // else, row by row
   };
   void open(const Open& open);
   int column_of(const std::string& wanted, std::string_view key) const;
@@ -88,15 +92,15 @@ class TableRows {
   void find_values(const TableOptions& options, const std::stop_token& stop);
   void find_columns();
   std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
-  std::vector<ArrowValues> read(int group, const std::vector<int>& columns) const;
+  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) const;
+  Group with_room_for_labels(std::int64_t rows) const;
   std::size_t group_of(std::int64_t row) const;
-  const Group& group(std::int64_t row) const;
+  const Group& group(std::size_t number) const;
   std::unique_ptr<Group> read_group(int number) const;
-  void take_feature(const TableForm::Feature& feature, const ArrowValues& values,
-                    std::int64_t first_row, std::size_t at, Group& group) const;
+  void take_feature(const ArrowValues& values, std::int64_t first_row, std::size_t at,
+                    std::span<float> rows) const;
   void take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const;
-  void take_targets(const ArrowValues& values, std::int64_t first_row, std::size_t column,
-                    Group& group) const;
+  void take_targets(const ArrowValues& values, std::int64_t first_row, Group& group) const;
   float number(double value, std::int64_t row, const std::string& column) const;
   [[noreturn]] void refuse(std::int64_t row, const std::string& column, std::string_view expected,
                            std::string_view found) const;
@@ -104,6 +108,7 @@ class TableRows {
   std::string path_;
   bool allow_non_finite_ = false;
   TableForm form_;
+  std::size_t width_ = 0;  // of the form
   std::vector<ArrowColumn> columns_;
   std::vector<int> chosen_;               // columns of the features, then those of the labels
   std::vector<std::int64_t> first_rows_;  // of each group, and last the number of rows
@@ -111,6 +116,8 @@ class TableRows {
   mutable std::mutex mutex_;  // guards the two below
   std::unique_ptr<ArrowTable> table_;
   mutable std::vector<std::unique_ptr<const Group>> groups_;  // null: not yet read
+  // The same pointers, set when a group is complete: rows are looked up without the mutex.
+  mutable std::vector<std::atomic<const Group*>> ready_;
 };
 
 // Shares the rows with whoever else reads them: training and validation are parts of one table.
@@ -122,6 +129,7 @@ class TableDataset : public Dataset {
  private:
   std::shared_ptr<const TableRows> rows_;
   Normalization scaling_;
+  bool is_scaled_ = false;
 };
 
 // Per column, over `rows`. Reads all groups that they are in. Throws as reading does, Cancelled

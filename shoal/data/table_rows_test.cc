@@ -36,23 +36,33 @@ class FakeTable : public ArrowTable {
     return facts;
   }
   std::vector<std::int64_t> group_rows() override { return groups_; }
-  std::vector<ArrowValues> read(int group, const std::vector<int>& columns) override {
+  // In pieces of two rows, as Arrow gives thousands.
+  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) override {
     if (group == broken_group) throw std::runtime_error("page 3\nis damaged");
-    const auto count = static_cast<std::size_t>(groups_[static_cast<std::size_t>(group)]);
-    const auto first = static_cast<std::size_t>(
-        std::accumulate(groups_.begin(), groups_.begin() + group, std::int64_t{0}));
-    std::vector<ArrowValues> all;
-    for (const int number : columns) {
-      const FakeColumn& column = columns_.at(static_cast<std::size_t>(number));
-      ArrowValues& values = all.emplace_back();
-      for (std::size_t i = first; i < first + count; ++i) {
-        if (column.facts.kind == Kind::number) values.numbers.push_back(column.numbers[i]);
-        if (column.facts.kind == Kind::text) values.texts.push_back(column.texts[i]);
-        if (column.absent == static_cast<std::int64_t>(i)) values.first_absent = i - first;
+    constexpr std::int64_t kPiece = 2;
+    const std::int64_t count = groups_[static_cast<std::size_t>(group)] - rows_lost;
+    const auto start = std::accumulate(groups_.begin(), groups_.begin() + group, std::int64_t{0});
+    for (std::int64_t row = 0; row < count; row += kPiece) {
+      const auto first = static_cast<std::size_t>(start + row);
+      const auto rows = static_cast<std::size_t>(std::min(kPiece, count - row));
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        const FakeColumn& column = columns_.at(static_cast<std::size_t>(columns[i]));
+        ArrowValues values{.column = i, .first_row = row, .numbers = {}, .texts = {}};
+        std::vector<std::string_view> texts;
+        if (column.facts.kind == Kind::number) {
+          values.numbers = std::span(column.numbers).subspan(first, rows);
+        } else {
+          texts.assign(column.texts.begin() + start + row,
+                       column.texts.begin() + start + row + static_cast<std::int64_t>(rows));
+          values.texts = texts;
+        }
+        const std::int64_t absent = column.absent - start - row;
+        if (absent >= 0 && absent < kPiece) values.first_absent = absent;
+        take(values);
       }
     }
-    return all;
   }
+  std::int64_t rows_lost = 0;  // of each group
   int broken_group = -1;
 
  private:
@@ -78,7 +88,7 @@ class TableRowsTest : public testing::Test {
   std::string refused(const std::vector<FakeColumn>& columns, const TableOptions& options = {}) {
     return refusal([&] {
       const auto table = rows(columns, options);
-      for (int row = 0; row < table->size(); ++row) table->features(row);
+      for (int row = 0; row < table->size(); ++row) table->row(row).features;
     });
   }
   const std::vector<FakeColumn> good_ = {numbers("a", {1, 2, 3, 4, 5}),
@@ -94,21 +104,21 @@ TEST_F(TableRowsTest, MakesCategoriesOfText) {
   EXPECT_EQ(table->form().width(), 4);
   EXPECT_EQ(table->form().classes, 3);
   EXPECT_THAT(table->form().features[1].categories, ElementsAre("Aach", "Bonn", "Ulm"));
-  EXPECT_THAT(table->features(0), ElementsAre(1, 0, 0, 1));
-  EXPECT_THAT(table->features(3), ElementsAre(4, 1, 0, 0));
-  EXPECT_THAT(table->features(4), ElementsAre(5, 0, 1, 0));
-  EXPECT_EQ(table->label(2), 2);
-  EXPECT_EQ(table->label(4), 1);
+  EXPECT_THAT(table->row(0).features, ElementsAre(1, 0, 0, 1));
+  EXPECT_THAT(table->row(3).features, ElementsAre(4, 1, 0, 0));
+  EXPECT_THAT(table->row(4).features, ElementsAre(5, 0, 1, 0));
+  EXPECT_EQ(table->row(2).label, 2);
+  EXPECT_EQ(table->row(4).label, 1);
 }
 
 TEST_F(TableRowsTest, ChoosesColumnsByNameAndNumber) {
   const auto table = rows(good_, {.label = "town", .columns = {"y", "0"}});
-  EXPECT_THAT(table->features(2), ElementsAre(2, 3));
+  EXPECT_THAT(table->row(2).features, ElementsAre(2, 3));
   EXPECT_THAT(table->form().class_names, ElementsAre("Aach", "Bonn", "Ulm"));
-  EXPECT_EQ(table->label(0), 2);
+  EXPECT_EQ(table->row(0).label, 2);
   const auto price =
       rows(good_, {.label = "a", .columns = {"y"}, .task = LearningTask::regression});
-  EXPECT_THAT(price->targets(4), ElementsAre(5));
+  EXPECT_THAT(price->row(4).targets, ElementsAre(5));
   EXPECT_EQ(price->form().classes, 0);
 }
 
@@ -119,15 +129,15 @@ TEST_F(TableRowsTest, LearnsSeveralColumns) {
   const auto table = rows(columns, options);
   EXPECT_EQ(table->form().width(), 1);
   EXPECT_EQ(table->form().answers(), (AnswerForm{.yes_or_no = true, .shape = {2}}));
-  EXPECT_THAT(table->targets(0), ElementsAre(1, 0));
-  EXPECT_THAT(table->targets(3), ElementsAre(0, 1));
+  EXPECT_THAT(table->row(0).targets, ElementsAre(1, 0));
+  EXPECT_THAT(table->row(3).targets, ElementsAre(0, 1));
   const TableDataset data("t", table, {.mean = {0}, .deviation = {1}});
   EXPECT_THAT(read_all(data).targets, ElementsAre(1, 0, 1, 1, 0, 0, 0, 1, 1, 1));
   EXPECT_THAT(data.facts().answer_names, ElementsAre("blue", "red"));
   const TableRows test(
       path_, [&] { return std::make_unique<FakeTable>(columns, std::vector<std::int64_t>{5}); },
       table->form(), false);
-  EXPECT_THAT(test.targets(3), ElementsAre(0, 1));
+  EXPECT_THAT(test.row(3).targets, ElementsAre(0, 1));
   columns[1].numbers[3] = 2;
   EXPECT_THAT(refused(columns, options),
               HasSubstr("row 3 (from 0): expected 0 or 1 in the column 'red', found 2"));
@@ -140,9 +150,9 @@ TEST_F(TableRowsTest, LearnsSeveralColumns) {
 TEST_F(TableRowsTest, ReadsOnlyTheGroupsThatAreAskedFor) {
   const auto table = rows(good_, {.columns = {"a"}, .classes = 3}, {2, 1, 2});
   EXPECT_EQ(table->groups_read(), 0);
-  EXPECT_THAT(table->features(2), ElementsAre(3));
+  EXPECT_THAT(table->row(2).features, ElementsAre(3));
   EXPECT_EQ(table->groups_read(), 1);
-  EXPECT_EQ(table->label(4), 1);
+  EXPECT_EQ(table->row(4).label, 1);
   EXPECT_EQ(table->groups_read(), 2);
 }
 
@@ -159,7 +169,8 @@ TEST_F(TableRowsTest, IsReadBySeveralThreads) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kRows; ++i) {
           const int row = (i * 7 + t * 100) % kRows;
-          wrong += table->features(row)[0] != static_cast<float>(row) || table->label(row) != row;
+          wrong += table->row(row).features[0] != static_cast<float>(row) ||
+                   table->row(row).label != row;
         }
       });
     }
@@ -176,10 +187,10 @@ TEST_F(TableRowsTest, TestTablesHaveTheFormOfTheTrainingTable) {
         train->form(), false);
   };
   const TableRows good = test({numbers("y", {2}), texts("town", {"Bonn"}), numbers("a", {7})});
-  EXPECT_THAT(good.features(0), ElementsAre(7, 0, 1, 0));
-  EXPECT_EQ(good.label(0), 2);
+  EXPECT_THAT(good.row(0).features, ElementsAre(7, 0, 1, 0));
+  EXPECT_EQ(good.row(0).label, 2);
   const auto first_row = [&](const std::vector<FakeColumn>& columns) {
-    return refusal([&] { test(columns).features(0); });
+    return refusal([&] { test(columns).row(0).features; });
   };
   EXPECT_THAT(first_row({numbers("y", {2}), texts("town", {"Rom"}), numbers("a", {7})}),
               HasSubstr("row 0 (from 0): expected a text that the training table has in the column "
@@ -202,8 +213,8 @@ TEST_F(TableRowsTest, WithoutLabelsNoColumnOfThemIsRead) {
             std::vector<std::int64_t>{1});
       },
       train->form().without_labels(), false);
-  EXPECT_THAT(inputs.features(0), ElementsAre(7, 0, 1, 0));
-  EXPECT_EQ(inputs.label(0), 0);
+  EXPECT_THAT(inputs.row(0).features, ElementsAre(7, 0, 1, 0));
+  EXPECT_EQ(inputs.row(0).label, 0);
   EXPECT_EQ(inputs.form().classes, train->form().classes);
 }
 
@@ -279,6 +290,22 @@ TEST_F(TableRowsTest, StopsBetweenGroups) {
               HasSubstr("Cancelled: measuring"));
 }
 
+TEST_F(TableRowsTest, RefusesGroupsOfOtherThanTheirRows) {
+  for (const std::int64_t lost : {1, -1}) {
+    const auto open = [&] {
+      auto table = std::make_unique<FakeTable>(
+          std::vector<FakeColumn>{numbers("a", {1, 2, 3, 4}), numbers("y", {0, 1, 0, 1})},
+          std::vector<std::int64_t>{3});
+      table->rows_lost = lost;
+      return table;
+    };
+    const TableRows table(path_, open, TableOptions{.classes = 2});
+    EXPECT_THAT(
+        refusal([&] { table.row(0).features; }),
+        HasSubstr(fmt::format("expected 3 values of a column in row group 0, found {}", 3 - lost)));
+  }
+}
+
 TEST_F(TableRowsTest, SaysWhatArrowSays) {
   const auto open = [] {
     auto table = std::make_unique<FakeTable>(
@@ -288,8 +315,8 @@ TEST_F(TableRowsTest, SaysWhatArrowSays) {
     return table;
   };
   const TableRows table(path_, open, TableOptions{.classes = 2});
-  EXPECT_THAT(table.features(0), ElementsAre(1));
-  EXPECT_THAT(refusal([&] { table.features(1); }),
+  EXPECT_THAT(table.row(0).features, ElementsAre(1));
+  EXPECT_THAT(refusal([&] { table.row(1).features; }),
               AllOf(StartsWith("Corrupt: "),
                     HasSubstr("t.parquet: Arrow cannot read it: page 3 is damaged")));
   EXPECT_THAT(refusal([&] { TableRows("/absent.parquet", open, TableOptions{}); }),
