@@ -9,7 +9,7 @@ for program in build/bin/*_bench; do
   echo "== $(basename "$program")"
   "$program"
 done
-for script in collectives plugin optimizer; do
+for script in collectives plugin optimizer data; do
   echo "== $script"
   "bench/$script.py"
 done
