@@ -92,7 +92,11 @@ void ConsoleObserver::draw(const StepReport& report) {
 
 void ConsoleObserver::evaluated(const EvaluationReport& report) {
   const std::string set = report.set + (report.averaged ? ", moving average of weights" : "");
-  if (report.classifies) {
+  if (report.positions > 1) {
+    line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f} nats a position{} ({} samples of {})", set,
+                     100 * report.accuracy, report.loss, text_of(report.metrics), report.samples,
+                     report.positions));
+  } else if (report.classifies) {
     line(fmt::format("{}: accuracy {:.2f} %, loss {:.4f}{} ({} samples)", set,
                      100 * report.accuracy, report.loss, text_of(report.metrics), report.samples));
   } else {

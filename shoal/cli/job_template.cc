@@ -91,6 +91,10 @@ std::vector<std::string> first_settings(const std::string& model) {
       {"keras",
        {"train.optimizer=adam", "train.eps=1e-7", "train.lr=1e-3", "train.batch=32",
         "train.epochs=3"}},
+      {"bigram", {"train.optimizer=adam", "train.lr=0.05", "train.batch=32"}},
+      {"tcn",
+       {"train.optimizer=adamw", "train.lr=2e-3", "train.lr_schedule=cosine",
+        "train.warmup_steps=50", "train.batch=32"}},
       {"wide", {"train.optimizer=sgd", "train.momentum=0.9", "train.lr=0.02"}},
   };
   const auto found = known.find(model);

@@ -25,6 +25,13 @@ std::filesystem::path template_file() {
   return std::filesystem::path(testing::TempDir()) / "shoal_template_test.toml";
 }
 
+std::string text_file() {
+  const auto file = std::filesystem::path(testing::TempDir()) / "shoal_template_test.txt";
+  std::ofstream text(file);
+  for (int i = 0; i < 200; ++i) text << "line " << i * i << "\n";
+  return file;
+}
+
 Job read_back(const std::string& text) {
   std::ofstream(template_file()) << text;
   return read_job(template_file(), {});
@@ -87,7 +94,11 @@ TEST(Init, TheFileOfEveryModelTrains) {
   for (const std::string& model : model_names()) {
     SCOPED_TRACE(model);
     const std::string file = template_file();
-    const Initialised init = shoal_says({"init", model, "-o", file, "--force"});
+    std::vector<std::string> words{"init", model, "-o", file, "--force"};
+    if (model == "bigram" || model == "tcn") {
+      words.insert(words.end(), {"--data", "text", "--path", text_file()});
+    }
+    const Initialised init = shoal_says(words);
     ASSERT_EQ(init.code, 0) << init.err;
     EXPECT_EQ(read_job(file, {}).model.name, model);
     const Initialised trained = shoal_says({"train", file, "--set", "train.steps=1", "--set",

@@ -84,7 +84,8 @@ class CsvPredictions final : public PredictionWriter {
 
   void add_classes(const at::Tensor& outputs) {
     // A stable order, so that of equal ones the first class goes first on every machine.
-    const at::Tensor shares = at::softmax(outputs.to(at::kDouble), 1);
+    const at::Tensor last = outputs.dim() > 2 ? outputs.select(1, outputs.size(1) - 1) : outputs;
+    const at::Tensor shares = at::softmax(last.to(at::kDouble), 1);
     const auto [values, classes] = at::sort(shares, /*stable=*/true, 1, /*descending=*/true);
     const auto share = values.accessor<double, 2>();
     const auto number = classes.accessor<std::int64_t, 2>();

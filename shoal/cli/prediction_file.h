@@ -25,6 +25,7 @@ class PredictionWriter {
 // ...", the most probable first; labels are the data's names where it has some, and fields are
 // quoted where they need it (RFC 4180). Of a number to predict "sample,prediction", of several a
 // column each; of labels of 0 and 1 a column each with its probability. Samples count from 0.
+// Where a sample has a class at each position it is that of the last one, which sees all before it.
 // Probabilities are the softmax of the outputs, of labels the sigmoid. `output` empty: standard
 // output. Throws InvalidInput for more classes than there are, and a file that cannot be written.
 std::unique_ptr<PredictionWriter> csv_predictions(const std::string& output,

@@ -53,6 +53,16 @@ TEST(PredictionFile, CsvOfNumbersToPredict) {
   EXPECT_EQ(read_file(prediction_path()), "sample,prediction\n0,1.5\n1,-2\n");
 }
 
+TEST(PredictionFile, CsvOfPositionsHasTheLastOne) {
+  DatasetFacts data;
+  data.answers = {.classes = 3, .shape = {2}};
+  data.answer_names = {"\n", "a", "b"};
+  const auto writer = csv_predictions(prediction_path(), data, 1);
+  writer->add(at::stack({three_classes().flip(1).roll(1, 1), three_classes()}, 1));
+  writer->finish();
+  EXPECT_EQ(read_file(prediction_path()), "sample,label,probability\n0,a,0.500000\n");
+}
+
 TEST(PredictionFile, CsvOfSeveralColumns) {
   DatasetFacts data;
   data.answers = {.yes_or_no = true, .shape = {2}};

@@ -16,6 +16,10 @@ void require_augmentable(const Dataset& whole, const AugmentOptions& options) {
     throw InvalidInput(fmt::format(
         "{} has no pictures of bytes: of [augment], only mixup can be used with it", whole.name()));
   }
+  if (options.mixup > 0 && whole.input_type() != ElementType::float32) {
+    throw InvalidInput(fmt::format(
+        "{} has samples of ids, which cannot be mixed: leave [augment] mixup out", whole.name()));
+  }
   const auto& shape = whole.sample_shape();
   if (options.changes_colors() && shape[0] != 1 && shape[0] != 3) {
     throw InvalidInput(

@@ -61,7 +61,7 @@ struct Batch {
   std::int64_t index = 0;  // which batch of the loader's plan this is: a step, or a round
   std::int64_t samples = 0;
 
-  AlignedBytes inputs;  // samples x input_shape, row-major, of input_type
+  AlignedBytes inputs;  // samples x input_shape, row-major, of input_type: float32, or int64 ids
   ElementType input_type = ElementType::float32;
   std::vector<std::int64_t> input_shape;  // of one sample
 

@@ -19,6 +19,7 @@ const std::vector<std::pair<std::string, DataName>> kNames = {
     {"parquet", DataName::parquet},
     {"npy", DataName::npy},
     {"image-folder", DataName::image_folder},
+    {"text", DataName::text},
     {"random", DataName::random}};
 
 using Faults = std::vector<std::string>;
@@ -54,8 +55,9 @@ void check_files(const DataOptions& o, Faults& faults) {
                                  takes_test_path(o.name) ? "file" : "folder", name_of(o.name)));
   }
   if (!o.test_path.empty() && !takes_test_path(o.name)) {
-    faults.push_back(fmt::format(
-        "data.test_path is '{}': only csv, typed-csv, parquet and npy take one", o.test_path));
+    faults.push_back(
+        fmt::format("data.test_path is '{}': only csv, typed-csv, parquet, npy and text take one",
+                    o.test_path));
   }
   if (o.csv.separator.size() != 1 ||
       std::string("\"\r\n").find(o.csv.separator[0]) != std::string::npos) {
@@ -150,6 +152,20 @@ void check_normalization(const DataOptions& o, Faults& faults) {
   }
 }
 
+void check_text(const DataOptions& o, Faults& faults) {
+  constexpr std::int64_t kMost = 1 << 20;
+  if (o.context < 1 || o.context > kMost) {
+    faults.push_back(fmt::format("data.context is {}: give 1 to {} characters", o.context, kMost));
+  }
+  if (o.stride < 0 || o.stride > kMost) {
+    faults.push_back(fmt::format("data.stride is {}: give 1 to {} characters, or 0 for the context",
+                                 o.stride, kMost));
+  }
+  if (!o.mean.empty()) {
+    faults.push_back("data.mean is given: text has characters, which are not normalised");
+  }
+}
+
 void check_random(const DataOptions& o, Faults& faults) {
   constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
   std::int64_t elements = 1;
@@ -186,7 +202,11 @@ bool has_columns(DataName name) {
   return name == DataName::csv || name == DataName::typed_csv || name == DataName::parquet;
 }
 
-bool takes_test_path(DataName name) { return has_columns(name) || name == DataName::npy; }
+bool takes_test_path(DataName name) {
+  return has_columns(name) || name == DataName::npy || name == DataName::text;
+}
+
+bool may_have_numbers(DataName name) { return has_columns(name) || name == DataName::npy; }
 
 std::vector<std::string> DataOptions::problems() const {
   Faults faults;
@@ -195,14 +215,15 @@ std::vector<std::string> DataOptions::problems() const {
   check_pictures(*this, faults);
   check_split(*this, faults);
   check_normalization(*this, faults);
+  if (name == DataName::text) check_text(*this, faults);
   if (name == DataName::random) check_random(*this, faults);
-  if (csv.task == LearningTask::regression && !takes_test_path(name) && name != DataName::random) {
+  if (csv.task == LearningTask::regression && !may_have_numbers(name) && name != DataName::random) {
     faults.push_back(
         fmt::format("data.task is \"regression\": {} has classes; csv, typed-csv, parquet, npy and "
                     "random can have numbers",
                     name_of(name)));
   }
-  if (csv.task == LearningTask::multi_label && !takes_test_path(name)) {
+  if (csv.task == LearningTask::multi_label && !may_have_numbers(name)) {
     faults.push_back(
         fmt::format("data.task is \"multi-label\": {} has classes; csv, typed-csv, parquet and npy "
                     "can have several labels",
@@ -231,12 +252,13 @@ std::vector<Option> options_of_files(DataOptions& o) {
           "file."),
       option("path", o.path,
              "The folder of fashion-mnist, idx, cifar-10, cifar-100 or image-folder; the file of "
-             "csv, typed-csv and parquet; the .npy file with the inputs. Without it fashion-mnist "
+             "csv, typed-csv, parquet and text; the .npy file with the inputs. Without it "
+             "fashion-mnist "
              "is where Debian's "
              "package puts it. All but pictures, typed-csv and parquet may be packed (.gz)."),
       option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
       option("test_path", o.test_path,
-             "csv, typed-csv, parquet, npy: a second file, with the test samples."),
+             "csv, typed-csv, parquet, npy, text: a second file, with the test samples."),
       option("test_labels_path", o.test_labels_path, "npy: the labels of `test_path`."),
       option("validation", o.validation,
              "Training samples set aside for validation, by the seed: a fraction below 1, or a "
@@ -244,7 +266,8 @@ std::vector<Option> options_of_files(DataOptions& o) {
       option("test", o.test,
              "csv, typed-csv, parquet and npy without `test_path`, image-folder without a folder "
              "\"test\": samples set "
-             "aside for the test, in the same way."),
+             "aside for the test, in the same way. Of text both are cut from the end of the file, "
+             "as fractions of its characters."),
   };
 }
 
@@ -254,8 +277,8 @@ std::vector<Option> options_of_samples(DataOptions& o) {
           "normalize", o.normalize,
           {{"standard", Normalize::standard}, {"unit", Normalize::unit}, {"none", Normalize::none}},
           "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
-          "column; \"unit\": bytes divided by 255; \"none\": values as stored. random is always "
-          "left as it is."),
+          "column; \"unit\": bytes divided by 255; \"none\": values as stored. random and text "
+          "are always left as they are."),
       option("mean", o.mean,
              "In place of the measured mean (bytes count as value / 255): one number, or one per "
              "channel or column. With `std`."),
@@ -301,6 +324,17 @@ std::vector<Option> options_of_samples(DataOptions& o) {
              "Number of classes of idx, csv, typed-csv, parquet, npy and random; 0: the largest "
              "training label + 1, and "
              "10 for random."),
+  };
+}
+
+// Of text and of random.
+std::vector<Option> options_of_their_own(DataOptions& o) {
+  return {
+      option("context", o.context,
+             "text: characters of a sample. What is learned is which one follows each of them."),
+      option("stride", o.stride,
+             "text: characters from the beginning of one sample to that of the next; 0: as many as "
+             "`context`, so that each character is learned once an epoch."),
       option("shape", o.shape, "random: shape of a sample, channels first."),
       option("size", o.size, "random: training samples, validation included."),
       option("test_size", o.test_size, "random: test samples."),
@@ -327,7 +361,8 @@ OptionTable describe(DataOptions& o) {
       "data",
       "What the model learns from, and how it is cut into training, validation and test samples.",
       options_of_files(o)};
-  for (std::vector<Option> more : {options_of_samples(o), options_of_loading(o)}) {
+  for (std::vector<Option> more :
+       {options_of_samples(o), options_of_their_own(o), options_of_loading(o)}) {
     std::move(more.begin(), more.end(), std::back_inserter(table.options));
   }
   return table;

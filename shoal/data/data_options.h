@@ -20,17 +20,18 @@ enum class DataName : std::uint8_t {
   parquet,
   npy,
   image_folder,
+  text,
   random
 };
 enum class Normalize : std::uint8_t { standard, unit, none };
 
 struct DataOptions {
   DataName name = DataName::fashion_mnist;
-  // Folder of fashion-mnist, idx, cifar-10, cifar-100 and image-folder; file of csv, typed-csv and
-  // parquet, and of the inputs of npy. Empty for fashion-mnist: where Debian's package
+  // Folder of fashion-mnist, idx, cifar-10, cifar-100 and image-folder; file of csv, typed-csv,
+  // parquet and text, and of the inputs of npy. Empty for fashion-mnist: where Debian's package
   // dataset-fashion-mnist puts it.
   std::string path;
-  std::string test_path;         // tables and npy: a second file, with the test samples
+  std::string test_path;         // tables, npy, text: a second file, with the test samples
   std::string labels_path;       // npy: the labels of `path`
   std::string test_labels_path;  // npy: the labels of `test_path`
 
@@ -38,7 +39,7 @@ struct DataOptions {
   // a fraction below 1, or a number from 1. The test samples are never among them.
   double validation = 0;
   // Tables, npy and image-folder without test samples of their own: set aside for the test in the
-  // same way, first.
+  // same way, first. Of text the end of the file, before which validation lies.
   double test = 0.2;
 
   Normalize normalize = Normalize::standard;
@@ -55,6 +56,10 @@ struct DataOptions {
   // csv, typed-csv, parquet; cifar-100 takes "fine" (as "last") or "coarse" as its label.
   CsvOptions csv;
   std::int64_t classes = 0;  // 0: the largest label + 1; random: 10
+
+  // text: characters of a sample, and from one sample to the next; stride 0: the context
+  std::int64_t context = 64;
+  std::int64_t stride = 0;
 
   // random
   std::vector<std::int64_t> shape = {1, 28, 28};
@@ -79,6 +84,8 @@ std::string_view name_of(DataName name);  // as in a job file
 
 // Whether all samples may lie in one table, which is cut by `test`.
 bool takes_test_path(DataName name);
+// Whether what is learned may be a number in place of a class.
+bool may_have_numbers(DataName name);
 // Whether columns are chosen by name.
 bool has_columns(DataName name);
 

@@ -66,7 +66,7 @@ void expect_refused(const std::vector<Refusal>& refusals) {
 
 TEST(DataOptions, RefuseFilesThatDoNotGoWithTheName) {
   expect_refused({
-      {[](auto& o) { o.test_path = "x"; }, "only csv, typed-csv, parquet and npy take one"},
+      {[](auto& o) { o.test_path = "x"; }, "only csv, typed-csv, parquet, npy and text take one"},
       {[](auto& o) { o.labels_path = "x"; }, "data.labels_path is 'x': only data.name = \"npy\""},
       {[](auto& o) {
          o.name = DataName::npy;
@@ -93,6 +93,38 @@ TEST(DataOptions, RefuseFilesThatDoNotGoWithTheName) {
   });
 }
 
+TEST(DataOptions, RefuseLabelsThatTheDataCannotHave) {
+  expect_refused({
+      {[](auto& o) { o.csv.task = LearningTask::multi_label; }, "fashion-mnist has classes"},
+      {[](auto& o) { o.csv.labels = {"a"}; }, "data.labels names columns: only csv"},
+      {[](auto& o) {
+         o.csv.labels = {"a", "b"};
+       },
+       "data.labels names 2 columns"},
+      {[](auto& o) {
+         o.csv.label = "a";
+         o.csv.labels = {"b"};
+       },
+       "data.label is 'a' and data.labels names columns too"},
+  });
+}
+
+TEST(DataOptions, RefuseWhatTextCannotBe) {
+  const auto of_text = [](const std::function<void(DataOptions&)>& change) {
+    return [=](DataOptions& o) {
+      o.name = DataName::text;
+      change(o);
+    };
+  };
+  expect_refused({
+      {of_text([](auto&) {}), "data.path is empty: give the file of data.name = \"text\""},
+      {of_text([](auto& o) { o.context = 0; }), "data.context is 0"},
+      {of_text([](auto& o) { o.stride = -1; }), "data.stride is -1"},
+      {of_text([](auto& o) { o.mean = o.deviation = {1}; }), "text has characters"},
+      {of_text([](auto& o) { o.csv.task = LearningTask::regression; }), "text has classes"},
+  });
+}
+
 TEST(DataOptions, RefuseEachImpossibleValue) {
   expect_refused({
       {[](auto& o) { o.csv.separator = ""; }, "data.separator is ''"},
@@ -113,17 +145,6 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
 TEST(DataOptions, RefuseTasksAndNamesThatDoNotFit) {
   expect_refused({
       {[](auto& o) { o.csv.task = LearningTask::regression; }, "fashion-mnist has classes"},
-      {[](auto& o) { o.csv.task = LearningTask::multi_label; }, "fashion-mnist has classes"},
-      {[](auto& o) { o.csv.labels = {"a"}; }, "data.labels names columns: only csv"},
-      {[](auto& o) {
-         o.csv.labels = {"a", "b"};
-       },
-       "data.labels names 2 columns"},
-      {[](auto& o) {
-         o.csv.label = "a";
-         o.csv.labels = {"b"};
-       },
-       "data.label is 'a' and data.labels names columns too"},
       {[](auto& o) { o.classes = -1; }, "data.classes is -1"},
       {[](auto& o) { o.prefetch = 2'000; }, "data.prefetch is 2000"},
       {[](auto& o) { o.name = DataName::cifar10; }, "give the folder of data.name = \"cifar-10\""},

@@ -20,6 +20,7 @@ struct DatasetFacts {
   std::string name;                        // as in messages: "fashion-mnist, training part"
   std::int64_t size = 0;                   // samples
   std::vector<std::int64_t> sample_shape;  // {1, 28, 28}; channels first
+  std::int64_t ids = 0;                    // samples are whole numbers 0 .. ids-1; 0: floats
   AnswerForm answers = {};
   // Of the classes, or of several columns to predict; empty when the files do not name them.
   std::vector<std::string> answer_names = {};
@@ -45,7 +46,9 @@ class Dataset {
   const AnswerForm& answers() const { return facts_.answers; }
   std::int64_t classes() const { return facts_.answers.classes; }
   const std::vector<std::int64_t>& sample_shape() const { return facts_.sample_shape; }
-  static constexpr ElementType input_type() { return ElementType::float32; }
+  ElementType input_type() const {
+    return facts_.ids > 0 ? ElementType::int64 : ElementType::float32;
+  }
 
   // Fills `out` with the samples `ids` in that order; out.index is left alone. Each id is in
   // 0..size()-1 (anything else is a bug of the caller: BrokenInvariant) and may come twice.

@@ -286,6 +286,32 @@ std::vector<Malformed> npy_table() {
   };
 }
 
+// --- Text ----------------------------------------------------------------------------------------
+
+Make text(const std::string& content, std::int64_t context = 4, const std::string& test = "") {
+  return [=](const TempFolder& folder) {
+    DataOptions options = options_of(DataName::text, folder.write("t.txt", content));
+    options.context = context;
+    if (!test.empty()) options.test_path = folder.write("u.txt", test).string();
+    return options;
+  };
+}
+
+std::vector<Malformed> text_table() {
+  return {
+      {"text_empty", text(""), "t.txt", "byte 0", "the file is empty"},
+      {"text_mark_alone", text("\xEF\xBB\xBF"), "t.txt", "byte 3", "the file is empty"},
+      {"text_not_utf8", text("good \xFF text"), "t.txt", "byte 5", "found the byte ff"},
+      {"text_cut_character", text("good text \xE2\x82"), "t.txt", "byte 10", "found the byte e2"},
+      {"text_overlong", text("good \xC0\x80 text"), "t.txt", "byte 5", "found the byte c0"},
+      {"text_surrogate", text("good \xED\xA0\x80"), "t.txt", "byte 5", "found the byte ed"},
+      {"text_short", text("four"), "t.txt", "4 characters", "data.context + 1 = 5"},
+      {"text_test_not_utf8", text("good text", 4, "good\x80"), "u.txt", "byte 4", "the byte 80"},
+      {"text_test_unknown", text("good text", 4, "good\ntext"), "u.txt", "byte 4", "U+000A"},
+      {"text_test_short", text("good text", 4, "good"), "u.txt", "4 characters", "+ 1 = 5"},
+  };
+}
+
 // --- Pictures ------------------------------------------------------------------------------------
 
 Make folder_with(const std::string& name, const std::string& content) {
@@ -354,7 +380,7 @@ std::vector<Malformed> picture_table() {
 std::vector<Malformed> whole_table() {
   std::vector<Malformed> all;
   for (const auto& table :
-       {idx_table(), cifar_table(), csv_table(), npy_table(), picture_table()}) {
+       {idx_table(), cifar_table(), csv_table(), npy_table(), text_table(), picture_table()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

@@ -18,6 +18,7 @@
 #include "shoal/data/random_dataset.h"
 #include "shoal/data/split.h"
 #include "shoal/data/table_rows.h"
+#include "shoal/data/text_dataset.h"
 
 namespace shoal {
 namespace {
@@ -140,6 +141,7 @@ Files read_files(const DataOptions& options, std::stop_token stop) {
     case DataName::typed_csv:
     case DataName::parquet:
     case DataName::image_folder:
+    case DataName::text:
     case DataName::random:
       break;
   }
@@ -292,8 +294,39 @@ DataSplits open_table(const DataOptions& options, std::uint64_t seed, const std:
   return splits;
 }
 
+DataSplits open_text(const DataOptions& options, const std::stop_token& stop) {
+  const WindowOptions windows{.context = options.context,
+                              .stride = options.stride > 0 ? options.stride : options.context};
+  const Text text = read_text(options.path, stop);
+  const Vocabulary vocabulary = vocabulary_of(text);
+  const auto ids = std::make_shared<const std::vector<std::uint32_t>>(ids_of(text, vocabulary));
+  const bool uncut = options.test_path.empty();
+  const auto characters = static_cast<std::int64_t>(ids->size());
+  const TextParts parts =
+      text_parts(options.path, characters, uncut ? options.test : 0, options.validation, windows);
+  const auto part = [&](const char* name, const auto& from, Range range) {
+    return std::make_shared<TextDataset>(part_name(options, name), from, range, windows,
+                                         vocabulary);
+  };
+  DataSplits splits{.train = part("training", ids, parts.train),
+                    .validation = part("validation", ids, parts.validation),
+                    .test = part("test", ids, parts.test)};
+  if (uncut) return splits;
+  const auto test = std::make_shared<const std::vector<std::uint32_t>>(
+      ids_of(read_text(options.test_path, stop), vocabulary));
+  const auto found = static_cast<std::int64_t>(test->size());
+  if (windows.windows_in(found) < 1) {
+    throw InvalidInput(fmt::format(
+        "{} has {} characters, and a sample takes data.context + 1 = {}: lower data.context",
+        options.test_path, found, windows.context + 1));
+  }
+  splits.test = part("test", test, {0, found});
+  return splits;
+}
+
 DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
   if (options.name == DataName::random) return open_random(options, seed);
+  if (options.name == DataName::text) return open_text(options, stop);
   if (options.name == DataName::image_folder) return open_image_folder(options, seed, stop);
   if (options.name == DataName::typed_csv || options.name == DataName::parquet) {
     return open_table(options, seed, stop);
@@ -349,6 +382,7 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
     case DataName::parquet:
     case DataName::npy:
     case DataName::image_folder:
+    case DataName::text:
       break;
   }
   return std::nullopt;

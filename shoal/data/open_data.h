@@ -45,6 +45,7 @@ DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataS
 // What a model has to know of the data to be built.
 struct SampleForm {
   std::vector<std::int64_t> shape;  // {1, 28, 28}; channels first
+  std::int64_t ids = 0;             // samples are whole numbers 0 .. ids-1; 0: floats
   AnswerForm answers = {};
   bool operator==(const SampleForm&) const = default;
 };

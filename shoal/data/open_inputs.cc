@@ -138,6 +138,7 @@ Samples samples_of_file(const DataOptions& options, const std::filesystem::path&
     case DataName::image_folder:
     case DataName::typed_csv:
     case DataName::parquet:
+    case DataName::text:
     case DataName::random:
       break;
   }

@@ -35,7 +35,7 @@ class Gelu final : public Layer {
 class SoftmaxHead final : public Layer {
  public:
   at::Tensor forward(const at::Tensor& x, const Context& /*context*/, bool /*may*/) override {
-    return at::log_softmax(x, 1);
+    return at::log_softmax(x, -1);
   }
 };
 
@@ -62,7 +62,7 @@ std::vector<LayerType> activation_layers() {
       .settings = {},
       .output_shape =
           [](const LayerSettings&, const Shape& input) {
-            require_features(input);
+            require_rows(input);
             return input;
           },
       .build = [](const LayerSettings&, const Shape&,

@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 
+#include <cmath>
 #include <span>
 
 #include "shoal/core/philox.h"
@@ -18,6 +19,12 @@ void InitialValues::uniform(const at::Tensor& tensor, const std::string& name, d
   const float shift = static_cast<float>(bound);
   for (float& x : numbers) x = x * scale - shift;
   if (!direct) tensor.copy_(values);
+}
+
+void InitialValues::like_torch(const at::Tensor& weight, const at::Tensor& bias) const {
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in(weight)));
+  uniform(weight, "weight", bound);
+  if (bias.defined()) uniform(bias, "bias", bound);
 }
 
 std::int64_t fan_in(const at::Tensor& weight) {

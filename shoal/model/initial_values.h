@@ -16,6 +16,9 @@ struct InitialValues {
 
   // Uniform in [-bound, bound). Computed in float32 for every type of `tensor`.
   void uniform(const at::Tensor& tensor, const std::string& name, double bound) const;
+  // PyTorch's default of linear layers and convolutions: "weight" [units, inputs...] and "bias",
+  // which may be undefined, uniform in +-1/sqrt(inputs of a unit).
+  void like_torch(const at::Tensor& weight, const at::Tensor& bias) const;
 };
 
 // Elements that a unit of a weight [units, inputs...] reads: the product of all but the first size.

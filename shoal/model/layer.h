@@ -78,6 +78,7 @@ struct LayerEntry {
 std::vector<LayerType> layer_types();
 
 std::vector<LayerType> weight_layers();      // linear, conv
+std::vector<LayerType> sequence_layers();    // embedding, conv1d
 std::vector<LayerType> shape_layers();       // pools, subsample, flatten, reshape
 std::vector<LayerType> activation_layers();  // relu, tanh, gelu, softmax
 std::vector<LayerType> norm_layers();        // batch_norm, layer_norm
@@ -87,7 +88,7 @@ std::vector<LayerType> wait_layers();        // wait
 
 // Shape rules that layers share.
 Shape same_shape(const LayerSettings& settings, const Shape& input);
-void require_image(const Shape& input);     // [channels, height, width]
-void require_features(const Shape& input);  // [features]
+void require_image(const Shape& input);  // [channels, height, width]
+void require_rows(const Shape& input);   // [features], or [positions, features]
 
 }  // namespace shoal

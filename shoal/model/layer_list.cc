@@ -56,8 +56,8 @@ BlockFactory factory(const BlockEntry& block, const Shape& input) {
 
 std::vector<LayerType> layer_types() {
   std::vector<LayerType> all;
-  for (const auto& part : {weight_layers(), shape_layers(), activation_layers(), norm_layers(),
-                           dropout_layers(), residual_layers(), wait_layers()}) {
+  for (const auto& part : {weight_layers(), sequence_layers(), shape_layers(), activation_layers(),
+                           norm_layers(), dropout_layers(), residual_layers(), wait_layers()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

@@ -136,6 +136,30 @@ TEST(LossSums, BinaryCrossEntropyIsFiniteForLargeLogits) {
   EXPECT_FLOAT_EQ(sums.loss.item<float>(), 1e4F);
 }
 
+TEST(LossSums, CrossEntropyIsOverAllPositions) {
+  namespace F = torch::nn::functional;
+  const at::Tensor logits =
+      at::sin(at::arange(2 * 3 * 4, at::kDouble)).reshape({2, 3, 4}).requires_grad_(true);
+  const at::Tensor labels = torch::tensor({{0, 3, 1}, {2, 2, 0}});
+  const LossForm form{.label_smoothing = 0.1, .class_weights = {1, 2, 0.5, 3}};
+  for (const bool formed : {false, true}) {
+    auto options = F::CrossEntropyFuncOptions();
+    if (formed) {
+      options.label_smoothing(0.1).weight(torch::tensor(form.class_weights, at::kDouble));
+    }
+    const auto sums =
+        loss_sums(LossKind::cross_entropy, logits, labels, true, formed ? form : LossForm());
+    const at::Tensor torchs = F::cross_entropy(logits.flatten(0, 1), labels.flatten(), options);
+    EXPECT_NEAR(sums.loss.item<double>() / sums.weight, torchs.item<double>(), 1e-12);
+    EXPECT_EQ(sums.weight, formed ? 1 + 3 + 2 + 0.5 + 0.5 + 1 : 6);
+    EXPECT_EQ(sums.correct, logits.argmax(2).eq(labels).sum().item<std::int64_t>());
+    EXPECT_TRUE(at::allclose(torch::autograd::grad({sums.loss / sums.weight}, {logits}).at(0),
+                             torch::autograd::grad({torchs}, {logits}).at(0), 1e-12, 1e-12));
+  }
+  EXPECT_THAT(refused_shapes(LossKind::cross_entropy, logits, labels.slice(1, 0, 2)),
+              HasSubstr("takes [samples, ..., classes] and [samples, ...], not [2, 3, 4] and"));
+}
+
 TEST(LossSums, OfMixturesNeedsClasses) {
   EXPECT_THAT(refusal([] {
                 loss_sums(LossKind::mean_squared, at::zeros({2, 1}), at::zeros({2}), false, {},

@@ -51,5 +51,11 @@ nlohmann::json resnet164(const ModelForm& form);
 // in the CIFAR form with one linear layer at the end.
 nlohmann::json vgg19(const ModelForm& form);
 nlohmann::json vgg19_bn(const ModelForm& form);
+// Of characters: a table of what follows each; and causal convolutions whose dilations double,
+// which see 63 characters. Source: Bai et al., An Empirical Evaluation of Generic Convolutional and
+// Recurrent Networks for Sequence Modeling, 2018 (TCN), with one convolution a block and layer
+// norm.
+nlohmann::json bigram(const ModelForm& form);
+nlohmann::json tcn(const ModelForm& form);
 
 }  // namespace shoal

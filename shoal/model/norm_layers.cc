@@ -68,7 +68,8 @@ class BatchNorm final : public Layer {
   bool global_;
 };
 
-// Over all elements of a sample. Source: Ba et al., Layer Normalization, 2016.
+// Over the features of each position, of other samples over all elements. Source: Ba et al., Layer
+// Normalization, 2016.
 class LayerNorm final : public Layer {
  public:
   LayerNorm(const Shape& sample, double epsilon)
@@ -122,7 +123,9 @@ std::vector<LayerType> norm_layers() {
       .settings = {epsilon},
       .output_shape = same_shape,
       .build = [](const LayerSettings& settings, const Shape& input, const std::string&) {
-        return std::make_shared<LayerNorm>(input, settings.number("epsilon"));
+        const bool positions = input.size() == 2;
+        return std::make_shared<LayerNorm>(positions ? Shape{input.back()} : input,
+                                           settings.number("epsilon"));
       }};
   return {batch_norm, layer_norm};
 }

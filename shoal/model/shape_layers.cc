@@ -144,9 +144,10 @@ void require_image(const Shape& input) {
   if (input.size() != 3) throw InvalidInput("it takes [channels, height, width]");
 }
 
-void require_features(const Shape& input) {
-  if (input.size() != 1)
-    throw InvalidInput("it takes one row of features: put \"flatten\" before it");
+void require_rows(const Shape& input) {
+  if (input.size() == 1 || input.size() == 2) return;
+  throw InvalidInput(
+      "it takes one row of features, or one at each position: put \"flatten\" before it");
 }
 
 std::vector<LayerType> shape_layers() {

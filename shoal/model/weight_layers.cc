@@ -9,14 +9,6 @@
 namespace shoal {
 namespace {
 
-// PyTorch's default: weight and bias uniform in +-1/sqrt(inputs of a unit).
-void initialise_like_torch(const InitialValues& values, const at::Tensor& weight,
-                           const at::Tensor& bias) {
-  const double bound = 1 / std::sqrt(static_cast<double>(fan_in(weight)));
-  values.uniform(weight, "weight", bound);
-  if (bias.defined()) values.uniform(bias, "bias", bound);
-}
-
 class Linear final : public Layer {
  public:
   Linear(std::int64_t inputs, std::int64_t outputs, bool bias, bool glorot)
@@ -34,7 +26,7 @@ class Linear final : public Layer {
   }
 
   void initialise(const InitialValues& values) override {
-    if (!glorot_) return initialise_like_torch(values, weight_, bias_);
+    if (!glorot_) return values.like_torch(weight_, bias_);
     // Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
     // networks, AISTATS 2010; Keras' default, with zero biases.
     values.uniform(weight_, "weight",
@@ -71,7 +63,7 @@ class Conv final : public Layer {
     return {"out_channels"};
   }
   void initialise(const InitialValues& values) override {
-    if (!kaiming_) return initialise_like_torch(values, weight_, bias_);
+    if (!kaiming_) return values.like_torch(weight_, bias_);
     // Source: He et al., Delving Deep into Rectifiers, ICCV 2015, section 2.2, backward form: the
     // variance 2 / fan_out. Uniform, for these numbers are the same on every CPU.
     const std::int64_t fan_out = weight_.numel() / weight_.size(1);
@@ -107,12 +99,14 @@ std::vector<LayerType> weight_layers() {
                                 {.name = "glorot", .kind = Kind::yes_no, .standard = 0}},
                    .output_shape =
                        [](const LayerSettings& settings, const Shape& input) {
-                         require_features(input);
-                         return Shape{settings.whole("linear")};
+                         require_rows(input);
+                         Shape output = input;
+                         output.back() = settings.whole("linear");
+                         return output;
                        },
                    .build =
                        [](const LayerSettings& settings, const Shape& input, const std::string&) {
-                         return std::make_shared<Linear>(input[0], settings.whole("linear"),
+                         return std::make_shared<Linear>(input.back(), settings.whole("linear"),
                                                          settings.yes("bias"),
                                                          settings.yes("glorot"));
                        }};

@@ -88,7 +88,9 @@ std::vector<Model> models() {
           {"resnet56", resnet56},
           {"resnet164", resnet164},
           {"vgg19", vgg19},
-          {"vgg19_bn", vgg19_bn}};
+          {"vgg19_bn", vgg19_bn},
+          {"bigram", bigram},
+          {"tcn", tcn}};
 }
 
 // `batch_norm` = "global" as an option of every layer that it concerns.
@@ -106,6 +108,52 @@ Json with_global_batch_norm(const Json& entry) {
     if (table.contains(branch)) table[branch] = with_global_batch_norm(table[branch]);
   }
   return table;
+}
+
+void add_layers(Json& entry, std::vector<Json*>& all) {
+  if (!entry.is_array()) {
+    all.push_back(&entry);
+    return;
+  }
+  for (Json& one : entry) add_layers(one, all);
+}
+
+bool holds_embedding(const Json& entry) {
+  if (entry.is_array()) return std::any_of(entry.begin(), entry.end(), holds_embedding);
+  if (!entry.is_object()) return entry == "embedding";
+  if (entry.contains("embedding")) return true;
+  return std::any_of(entry.begin(), entry.end(),
+                     [](const Json& value) { return value.is_array() && holds_embedding(value); });
+}
+
+// Ids go through one embedding, which is the first layer and learns from the data how many there
+// are; nothing else takes them, and it takes nothing else.
+Json with_vocabulary(Json layers, std::int64_t ids) {
+  std::vector<Json*> all;
+  add_layers(layers, all);
+  const bool begins = all.front()->is_object() && all.front()->contains("embedding");
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!holds_embedding(*all[i]) || (i == 0 && begins && ids > 0)) continue;
+    throw InvalidInput(ids > 0
+                           ? "\"embedding\" takes the ids of the data: it can only be the first "
+                             "layer"
+                           : "\"embedding\" takes ids, as data.name = \"text\" gives them, and "
+                             "the data's samples are numbers");
+  }
+  if (ids == 0) return layers;
+  if (!begins) {
+    throw InvalidInput(fmt::format(
+        "the data's samples are ids of 0 to {}, which only \"embedding\" takes: begin with "
+        "{{embedding = 64}}",
+        ids - 1));
+  }
+  const std::int64_t given = all.front()->value("vocabulary", std::int64_t{0});
+  if (given != 0 && given < ids) {
+    throw InvalidInput(fmt::format(
+        "embedding has vocabulary = {}, and the data has {} ids: leave it out", given, ids));
+  }
+  if (given == 0) (*all.front())["vocabulary"] = ids;
+  return layers;
 }
 
 std::string join(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -140,8 +188,10 @@ const char* text_of(Answers answers) {
 }
 
 std::string text_of(const DataShape& data) {
-  return fmt::format("{} {}", data.classes > 0 ? data.classes : data.targets,
-                     text_of(answers_of(data)));
+  const std::string text = fmt::format("{} {}", data.classes > 0 ? data.classes : data.targets,
+                                       text_of(answers_of(data)));
+  if (data.positions.empty()) return text;
+  return fmt::format("{} at each of {} positions", text, fmt::join(data.positions, " x "));
 }
 
 LossKind loss_kind(const ModelOptions& options, const DataShape& data) {
@@ -169,11 +219,14 @@ LossKind loss_kind(const ModelOptions& options, const DataShape& data) {
 
 void check_output(const LayerList& list, const DataShape& data) {
   const std::int64_t wanted = data.classes > 0 ? data.classes : data.targets;
-  if (list.output == Shape{wanted}) return;
-  throw InvalidInput(fmt::format(
-      "{} is the last layer and gives {} for each sample, but the data has {}: end with "
-      "{{linear = {}}}",
-      list.last_layer, join(list.output), text_of(data), wanted));
+  Shape output = data.positions;
+  output.push_back(wanted);
+  if (list.output == output) return;
+  throw InvalidInput(
+      fmt::format("{} is the last layer and gives {} for each sample, but the data has {}: end "
+                  "with {}{{linear = {}}}",
+                  list.last_layer, join(list.output), text_of(data),
+                  list.output.size() > output.size() ? "\"flatten\", " : "", wanted));
 }
 
 Json layers_of(const ModelOptions& options, const DataShape& data) {
@@ -262,7 +315,8 @@ OptionTable describe(ModelOptions& options) {
               "layers", options.layers,
               "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
               "{linear = 10}]. An entry is a block; a list of entries makes one block. "
-              "Layers: linear, conv, pool, avg_pool, global_avg_pool, subsample, flatten, "
+              "Layers: linear, conv, embedding, conv1d, pool, avg_pool, global_avg_pool, "
+              "subsample, flatten, "
               "reshape, relu, tanh, gelu, "
               "softmax, batch_norm, layer_norm, dropout, dropout2d, residual, wait. {residual = "
               "[...], shortcut = [...]} adds what two lists of layers make of one input; without "
@@ -309,7 +363,7 @@ Chain make_chain(const ModelOptions& options, const DataShape& data) {
   try {
     Json layers = layers_of(options, data);
     if (options.batch_norm == BatchNormScope::global) layers = with_global_batch_norm(layers);
-    const LayerList list = layer_list(layers, data.sample_shape);
+    const LayerList list = layer_list(with_vocabulary(layers, data.ids), data.sample_shape);
     check_output(list, data);
     Chain chain(list.blocks, loss);
     chain.set_kernel_format(kernel_format(options, data));

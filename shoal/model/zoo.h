@@ -42,10 +42,12 @@ std::vector<std::string> model_names();
 
 // What the data looks like to the model.
 struct DataShape {
-  std::vector<std::int64_t> sample_shape;  // [1, 28, 28]; [features]
-  int classes = 0;                         // 0: the answers are numbers
-  int targets = 1;                         // columns to predict when there are no classes
-  bool yes_or_no = false;                  // they are labels, which a sample has or not
+  std::vector<std::int64_t> sample_shape;    // [1, 28, 28]; [features]
+  int classes = 0;                           // 0: the answers are numbers
+  int targets = 1;                           // columns to predict when there are no classes
+  bool yes_or_no = false;                    // they are labels, which a sample has or not
+  std::vector<std::int64_t> positions = {};  // at each of which there is a class; {}: one class
+  std::int64_t ids = 0;                      // samples are whole numbers 0 .. ids-1; 0: numbers
 };
 
 // Throws InvalidInput with every fault: unknown model or layer (with the nearest), missing size, a

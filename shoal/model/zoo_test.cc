@@ -14,6 +14,10 @@ using testing::parameters;
 using testing::refusal;
 using Json = nlohmann::json;
 
+DataShape text_shape(std::int64_t context) {
+  return {.sample_shape = {context}, .classes = 5, .positions = {context}, .ids = 5};
+}
+
 const DataShape kImages{.sample_shape = {1, 28, 28}, .classes = 10};
 
 ModelOptions named(const std::string& name) {
@@ -64,6 +68,14 @@ TEST(Zoo, EveryModelRunsOnWhatItIsFor) {
   for (const std::string& name : model_names()) {
     const bool on_rows = name == "keras" || name == "wide";
     const bool deep = name.starts_with("resnet") || name.starts_with("vgg");
+    const bool of_text = name == "bigram" || name == "tcn";
+    if (of_text) {
+      const Chain chain = make_chain(named(name), text_shape(9));
+      EXPECT_EQ(output(chain, at::arange(18).reshape({2, 9}).remainder(5)).sizes(),
+                (Shape{2, 9, 5}))
+          << name;
+      continue;
+    }
     const DataShape data = on_rows ? DataShape{.sample_shape = {12}, .classes = 4}
                            : deep  ? DataShape{.sample_shape = {3, 32, 32}, .classes = 4}
                                    : kImages;

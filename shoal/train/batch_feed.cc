@@ -66,8 +66,8 @@ StepBatch as_tensors(std::shared_ptr<Batch> batch, at::ScalarType type) {
   const at::TensorOptions options = at::TensorOptions(scalar_type(batch->input_type));
   std::byte* const memory = batch->inputs.data();
   tensors.inputs = at::from_blob(
-                       memory, shape, [kept = std::move(batch)](void*) {}, options)
-                       .to(type);
+      memory, shape, [kept = std::move(batch)](void*) {}, options);
+  if (tensors.inputs.is_floating_point()) tensors.inputs = tensors.inputs.to(type);
   return tensors;
 }
 

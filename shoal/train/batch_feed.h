@@ -21,7 +21,8 @@ BatchPart batch_part(const Plan& plan, int rank);
 
 TraceSpan trace_span(const DataSpan& span);
 
-// A batch as tensors of the model's type. The inputs borrow the batch's memory when they can.
+// A batch as tensors of the model's type; ids stay int64. The inputs borrow the batch's memory when
+// they can.
 StepBatch as_tensors(std::shared_ptr<Batch> batch, at::ScalarType type);
 
 // The order of the training samples.

@@ -64,6 +64,7 @@ EvaluationReport evaluate_set(Executor& executor, const PreparedJob& prepared, i
           .loss = weight > 0 ? loss / weight : 0,
           .accuracy = answers > 0 ? correct / answers : 0,
           .classifies = set.answers().classifies(),
+          .positions = set.classes() > 0 ? set.answers().count() : 1,
           .samples = set.size(),
           .metrics = metrics.results()};
 }

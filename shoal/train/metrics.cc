@@ -32,7 +32,8 @@ bool is_of_numbers(const std::string& name) { return name == "rmse" || name == "
 bool is_of_labels(const std::string& name) { return name == "exact_match" || name == "f1_micro"; }
 
 bool is_known(const std::string& name) {
-  return is_of_numbers(name) || is_of_labels(name) || name == "f1" || name == "auc" || k_of(name);
+  return is_of_numbers(name) || is_of_labels(name) || name == "perplexity" || name == "f1" ||
+         name == "auc" || k_of(name);
 }
 
 std::vector<double> to_doubles(const at::Tensor& tensor) {
@@ -55,11 +56,12 @@ std::vector<std::string> metric_problems(const std::vector<std::string>& names) 
   std::vector<std::string> faults;
   for (const std::string& name : names) {
     if (is_known(name)) continue;
-    const auto meant =
-        nearest(name, {"top5", "f1", "f1_micro", "auc", "exact_match", "rmse", "mae"});
-    faults.push_back(fmt::format(
-        "metrics has \"{}\"{}: there are topK (top5), f1, f1_micro, auc, exact_match, rmse, mae",
-        name, meant ? fmt::format(", meant is \"{}\"?", *meant) : ""));
+    const auto meant = nearest(
+        name, {"top5", "f1", "f1_micro", "auc", "perplexity", "exact_match", "rmse", "mae"});
+    faults.push_back(
+        fmt::format("metrics has \"{}\"{}: there are topK (top5), f1, f1_micro, auc, perplexity, "
+                    "exact_match, rmse, mae",
+                    name, meant ? fmt::format(", meant is \"{}\"?", *meant) : ""));
   }
   return faults;
 }
@@ -78,9 +80,9 @@ std::vector<std::string> metric_problems(const std::vector<std::string>& names,
       if (answers.classifies()) refuse(name, "numbers to predict");
     } else if (is_of_labels(name)) {
       if (!answers.yes_or_no) refuse(name, "labels of 0 and 1");
-    } else if (k) {
+    } else if (k || name == "perplexity") {
       if (answers.classes == 0) refuse(name, "classes");
-      if (answers.classes > 0 && *k >= answers.classes) {
+      if (k && answers.classes > 0 && *k >= answers.classes) {
         faults.push_back(fmt::format(
             "[train] metrics has \"{}\", which every answer meets: the data has {}", name, found));
       }
@@ -152,7 +154,9 @@ void MetricCounts::add_mean(const std::string& name, double* own, const at::Tens
     own[1] += static_cast<double>(error.numel());
     return;
   }
-  if (const auto k = k_of(name)) {
+  if (name == "perplexity") {
+    own[0] -= output.log_softmax(1).gather(1, targets.unsqueeze(1)).sum().item<double>();
+  } else if (const auto k = k_of(name)) {
     own[0] += static_cast<double>(among_largest(output, targets, *k));
   } else {
     const at::Tensor right = output.gt(0).eq(targets.gt(0.5)).all(1);
@@ -211,6 +215,7 @@ double MetricCounts::result(std::size_t metric) const {
     count += numbers_[begin + static_cast<std::size_t>(2 * batch + 1)];
   }
   const double mean = count > 0 ? sum / count : 0;
+  if (name == "perplexity") return std::exp(mean);
   return name == "rmse" ? std::sqrt(mean) : mean;
 }
 

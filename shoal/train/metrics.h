@@ -22,6 +22,8 @@ namespace shoal {
 //         is neither there nor answered is left out, as in scikit-learn's f1_score(average="macro")
 //   auc   two classes: share of (class 1, class 0) pairs with a higher output of class 1 over class
 //         0 in the former; equal ones count half. Not a number when one of the classes is missing
+//   perplexity  e to the mean cross-entropy: of so many classes one chooses, as it were, at random
+// Where a sample has a class at each of several positions, all of them are over positions.
 // For labels of 0 and 1, of which an output above 0 (a probability above 1/2) answers 1:
 //   exact_match  share of samples all of whose labels are answered right
 //   f1           mean over labels of 2 hits / (samples that have it + answers 1); 0 where there are

@@ -43,6 +43,7 @@ struct EvaluationReport {
   double loss = 0;
   double accuracy = 0;  // share of right answers, of all that the samples have; 0 of numbers
   bool classifies = true;
+  std::int64_t positions = 1;  // of a sample, at each of which there is a class
   bool averaged = false;  // of the moving average of the weights, not of the weights themselves
   std::int64_t samples = 0;
   std::vector<std::pair<std::string, double>> metrics = {};  // those that [train] metrics names

@@ -66,10 +66,11 @@ std::vector<std::string> evaluation_problems(const TrainOptions& options,
 std::vector<BlockFacts> measured_facts(const Job& job, const Plan& plan, const SampleForm& form,
                                        const Chain& chain, const PrepareOptions& options) {
   const at::ScalarType type = parameter_type(job.train.precision);
-  const std::vector<ActivationFacts> input{{.name = "x",
-                                            .sample_shape = form.shape,
-                                            .type = element_type(type),
-                                            .differentiable = false}};
+  const std::vector<ActivationFacts> input{
+      {.name = "x",
+       .sample_shape = form.shape,
+       .type = form.ids > 0 ? ElementType::int64 : element_type(type),
+       .differentiable = false}};
   return record_facts(chain, input,
                       {.type = type,
                        .autocast = autocast_type(job.train.precision),
@@ -93,14 +94,16 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
 }  // namespace
 
 SampleForm form_of(const Dataset& set) {
-  return {.shape = set.sample_shape(), .answers = set.answers()};
+  return {.shape = set.sample_shape(), .ids = set.facts().ids, .answers = set.answers()};
 }
 
 DataShape data_shape(const SampleForm& form) {
   return {.sample_shape = form.shape,
           .classes = static_cast<int>(form.answers.classes),
           .targets = static_cast<int>(form.answers.count()),
-          .yes_or_no = form.answers.yes_or_no};
+          .yes_or_no = form.answers.yes_or_no,
+          .positions = form.answers.classes > 0 ? form.answers.shape : std::vector<std::int64_t>(),
+          .ids = form.ids};
 }
 
 at::ScalarType parameter_type(Precision precision) {

@@ -39,6 +39,26 @@ bool are_weights(const nlohmann::json& value) {
   return any;
 }
 
+// What gives the loss its form.
+std::vector<Option> entries_of_loss(TrainOptions& o) {
+  return {
+      option("label_smoothing", o.label_smoothing,
+             "cross_entropy, while training: this share of a target is spread evenly over all "
+             "classes."),
+      option("class_weights", o.class_weights,
+             "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
+             "\"balanced\": samples / (classes x samples of the class), counted in the training "
+             "part; or "
+             "a list, one a class."),
+      option("pos_weight", o.pos_weight,
+             "binary_cross_entropy, while training: how much a label's 1 counts beside its 0. "
+             "\"none\": as "
+             "much; \"balanced\": samples without the label / samples with it, counted in the "
+             "training "
+             "part; or a list, one a label."),
+      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond.")};
+}
+
 }  // namespace
 
 std::vector<std::string> TrainOptions::problems() const {
@@ -89,28 +109,6 @@ std::vector<std::string> TrainOptions::problems() const {
   return faults;
 }
 
-namespace {
-
-std::vector<Option> loss_entries(TrainOptions& o) {
-  return {
-      option("label_smoothing", o.label_smoothing,
-             "cross_entropy, while training: this share of a target is spread evenly over all "
-             "classes."),
-      option("class_weights", o.class_weights,
-             "cross_entropy, while training: how much a sample counts by its class. \"none\": 1; "
-             "\"balanced\": samples / (classes x samples of the class), counted in the training "
-             "part; or a list, one a class."),
-      option(
-          "pos_weight", o.pos_weight,
-          "binary_cross_entropy, while training: how much a label's 1 counts beside its 0. "
-          "\"none\": as much; \"balanced\": samples without the label / samples with it, counted "
-          "in the training part; or a list, one a label."),
-      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond."),
-  };
-}
-
-}  // namespace
-
 OptionTable describe(TrainOptions& o) {
   OptionTable table{
       "train",
@@ -129,9 +127,9 @@ OptionTable describe(TrainOptions& o) {
           option(
               "metrics", o.metrics,
               "What evaluations count beside loss and accuracy. For classes: topK (top5: the class "
-              "is among the 5 largest outputs), f1 (macro), auc (2 classes); for labels of 0 and "
-              "1: "
-              "exact_match (all of a sample's are right), f1 (macro), f1_micro, auc (mean over "
+              "is among the 5 largest outputs), f1 (macro), auc (2 classes), perplexity; for "
+              "labels of 0 and 1: exact_match (all of a sample's are right), f1 (macro), f1_micro, "
+              "auc (mean over "
               "labels); for numbers: rmse, mae."),
           choice("precision", o.precision,
                  {{"fp32", Precision::fp32},
@@ -148,7 +146,7 @@ OptionTable describe(TrainOptions& o) {
           option("non_finite_limit", o.non_finite_limit,
                  "With non_finite = \"skip\": so many steps in a row may be skipped."),
       }};
-  for (auto& entry : loss_entries(o)) table.options.push_back(std::move(entry));
+  for (auto& entry : entries_of_loss(o)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.rate)) table.options.push_back(std::move(entry));
   table.options.push_back(
