@@ -150,7 +150,7 @@ Samples read_files(const std::vector<std::filesystem::path>& files, const Format
 }  // namespace
 
 TrainAndTest read_cifar(const std::filesystem::path& folder, CifarLabel label,
-                        std::stop_token stop) {
+                        const std::stop_token& stop) {
   const Format format = format_of(label);
   const bool ten = label == CifarLabel::cifar10;
   std::vector<std::filesystem::path> train;
@@ -167,7 +167,8 @@ TrainAndTest read_cifar(const std::filesystem::path& folder, CifarLabel label,
           .test = read_files({test}, format, names, stop)};
 }
 
-Samples read_cifar_file(const std::filesystem::path& file, CifarLabel label, std::stop_token stop) {
+Samples read_cifar_file(const std::filesystem::path& file, CifarLabel label,
+                        const std::stop_token& stop) {
   return read_files({file}, format_of(label), {}, stop);
 }
 

@@ -28,10 +28,10 @@ struct TrainAndTest {
 // (the other CIFAR's files are recognised), a label out of range, a wrong number of names, the
 // Python version's pickles. InvalidInput when a file is missing.
 TrainAndTest read_cifar(const std::filesystem::path& folder, CifarLabel label,
-                        std::stop_token stop = {});
+                        const std::stop_token& stop = {});
 
 // The records of one file, without class names. Throws as read_cifar does.
 Samples read_cifar_file(const std::filesystem::path& file, CifarLabel label,
-                        std::stop_token stop = {});
+                        const std::stop_token& stop = {});
 
 }  // namespace shoal
