@@ -401,10 +401,6 @@ void TableRows::take_label(const ArrowValues& values, std::int64_t first_row, Gr
   }
   for (std::size_t i = 0; i < values.numbers.size(); ++i) {
     const double value = values.numbers[i];
-    if (form_.task == LearningTask::regression) {
-      group.targets[at + i] = number(value, row(i), form_.label);
-      continue;
-    }
     const bool is_class =
         value >= 0 && value < static_cast<double>(form_.classes) && value == std::floor(value);
     if (!is_class) {

@@ -21,7 +21,8 @@ namespace shoal {
 
 struct TableOptions {
   std::string label = "last";  // a column's name, or its number from 0 (a name goes first)
-  std::vector<std::string> labels = {};  // to learn from; empty: all but the label
+  std::vector<std::string> labels = {};   // in its place: one column or several
+  std::vector<std::string> columns = {};  // to learn from; empty: all but the labels
   LearningTask task = LearningTask::classification;
   TextColumns text = TextColumns::refuse;
   std::int64_t classes = 0;  // of a label that is a number; 0: the largest + 1
