@@ -3,6 +3,8 @@
 #   consumer/        a project of its own that finds the installed shoal
 #   <any>/*_test.cc  one program, linked with everything
 #   <any>/*_test.py  scripts; exit code 77 skips
+#   plugins/*.cc     a library each for tests of what loads plugins: build/plugins/<name>.so; those
+#                    in plugins/torch/ have models, layers and data
 #   fuzz/*.cc        a program for each reader of files from outside, none of which needs LibTorch
 set(tests ${PROJECT_SOURCE_DIR}/tests)
 
@@ -18,6 +20,32 @@ shoal_script_test(check.examples 60 ${Python3_EXECUTABLE} ${tests}/checks/exampl
 shoal_script_test(check.format 120 ${tests}/checks/format.sh)
 shoal_script_test(check.tests_run 300 ${Python3_EXECUTABLE} ${tests}/checks/tests_run.py
                   ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_CTEST_COMMAND})
+
+set(plugins ${CMAKE_BINARY_DIR}/plugins)
+file(GLOB plain_plugins CONFIGURE_DEPENDS ${tests}/plugins/*.cc)
+file(GLOB torch_plugins CONFIGURE_DEPENDS ${tests}/plugins/torch/*.cc)
+foreach(source IN LISTS plain_plugins)
+  cmake_path(GET source STEM name)
+  add_library(plugin_${name} MODULE ${source})
+  target_link_libraries(plugin_${name} PRIVATE shoal_base)
+  add_dependencies(shoal_core_test plugin_${name})
+endforeach()
+if(NOT SHOAL_TORCH_FREE)
+  foreach(source IN LISTS torch_plugins)
+    cmake_path(GET source STEM name)
+    shoal_add_plugin(plugin_${name} ${source})
+    shoal_use_header(plugin_${name} shoal_torch_header)
+  endforeach()
+else()
+  set(torch_plugins "")
+endif()
+foreach(source IN LISTS plain_plugins torch_plugins)
+  cmake_path(GET source STEM name)
+  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${plugins})
+endforeach()
+target_compile_definitions(shoal_core_test PRIVATE SHOAL_TEST_PLUGINS="${plugins}")
+set_target_properties(shoal_core_test PROPERTIES ENABLE_EXPORTS ON)
 
 # Each runs a fixed number of inputs here, and for a minute in `make fuzz`.
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${tests}/fuzz/*.cc)

@@ -1,0 +1,1 @@
+#include "tests/plugins/plain.h"  // and no function that registers

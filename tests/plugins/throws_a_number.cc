@@ -1,0 +1,3 @@
+#include "tests/plugins/plain.h"
+
+void shoal_register_plugin(shoal::PluginRegistry&) { throw 7; }
