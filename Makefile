@@ -3,6 +3,7 @@
 # TORCH_PREFIX=/path   an installed LibTorch 2.x in place of the pinned wheel
 # TORCH_INDEX_URL=URL  where pip finds the CPU build of PyTorch
 # WERROR=ON            warnings are errors, as in .ci/run
+# SECOND_TORCH=X.Y.Z   the release that `make second-torch` builds with
 # JOBS=N               compilers at once; by default one a core, with 2 GiB of memory each
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,8 +17,10 @@ JOBS ?= $(shell cores=$$(nproc); rooms=$$(($$(awk '/MemAvailable/ {print $$2}' /
 	echo $$((rooms < 1 ? 1 : rooms < cores ? rooms : cores)))
 CTEST = ctest --output-on-failure -j2 --no-tests=error
 
+SECOND_TORCH ?= 2.12.1
+
 .PHONY: help setup setup-tests demo build all test test-pytorch bench asan tsan format tidy mutants \
-        must-show fuzz clean
+        must-show fuzz docs second-torch clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +79,14 @@ tidy: ## clang-tidy, names included (slow: parses LibTorch for each file)
 	@tools/setup.sh --tidy
 	@tools/tidy.sh "$(TORCH)" $(JOBS)
 
+docs: ## the reference of the C++ library, build/docs/html/index.html
+	@tools/setup.sh --docs
+	@mkdir -p build && doxygen docs/Doxyfile
+	@echo "build/docs/html/index.html"
+
+second-torch: setup-tests ## the tests that use LibTorch with another release of it, SECOND_TORCH
+	@tools/second_torch.sh "$(SECOND_TORCH)" $(JOBS)
+
 setup:
 	@tools/setup.sh
 
@@ -83,7 +94,7 @@ setup-tests:
 	@tools/setup.sh --tests
 
 clean: ## remove what was built
-	rm -rf build build-debug build-asan build-tsan build-tidy build-fuzz
+	rm -rf build build-debug build-asan build-tsan build-tidy build-fuzz build-second
 
 # A line of each says what goes on; the compiler's own lines come only when something is wrong.
 configure = echo "configuring build ($(1))"; \

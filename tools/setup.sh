@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build shoal: Debian packages, and a private .venv with PyTorch.
-# Does nothing, quickly, when nothing is missing. `--tests` adds what some tests need, `--tidy` what
-# `make tidy` needs.
+# Does nothing, quickly, when nothing is missing. `--tests` adds what some tests need, `--docs` and
+# `--tidy` what `make docs` and `make tidy` need.
 # TORCH_PREFIX: an installed LibTorch 2.x, used in place of the wheel.
 # TORCH_INDEX_URL: the package index that has the CPU build of PyTorch.
 set -euo pipefail
@@ -13,6 +13,7 @@ needed=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev li
         libcli11-dev libssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libhwy-dev libgtest-dev libgmock-dev python3-dev
         dataset-fashion-mnist)
 for_tests=(openmpi-bin libopenmpi-dev mpich libmpich-dev openssh-server iproute2 clang-format python3-sklearn)
+for_docs=(doxygen)
 for_tidy=(clang-tidy-19)  # clang 14, Debian's default, has no std::source_location
 
 # Prints those of its arguments that are not installed.
@@ -53,6 +54,7 @@ set_up_packages() {
   fi
   case $1 in
     --tests) read -ra wished <<<"$(missing "${for_tests[@]}")" ;;
+    --docs) needed+=("${for_docs[@]}") ;;
     --tidy) needed+=("${for_tidy[@]}") ;;
   esac
   read -ra absent <<<"$(missing "${needed[@]}")"
