@@ -38,6 +38,7 @@ struct InitArguments {
 
 struct DoctorArguments {
   std::filesystem::path json;
+  std::string plugin;  // empty: none is looked at
 };
 
 struct PlanArguments {

@@ -222,6 +222,8 @@ void add_doctor(CommandSet& set) {
   CLI::App& doctor = *set.app().add_subcommand(
       "doctor", "Say whether a job would run on this machine, and what would make it faster");
   add_file_option(doctor, "--json", kept->json, "Write the findings as JSON");
+  doctor.add_option("--plugin", kept->plugin, "Say what this plugin gives, or why it does not fit")
+      ->type_name(kFile);
   doctor.footer("Ends with 0 when a job would run, with 1 when something hinders it.");
   set.add(doctor, [kept](const auto&) { return doctor_command(*kept); });
 }

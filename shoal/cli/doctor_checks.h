@@ -56,6 +56,8 @@ Finding check_locked_memory(std::uint64_t soft);
 Finding check_ports(int master_port);  // listens, and lets go at once
 Finding check_torch();
 Finding check_mpi(const std::string& name);  // "openmpi", "mpich": launcher and module
+// Loads it: what it was built against and gives.
+Finding check_plugin(const std::string& file);
 // A fifth of a second: how fast this machine is now.
 Finding check_speed();
 

@@ -57,7 +57,8 @@ std::vector<Finding> examine(const MachinePlaces& places) {
 
 int doctor_command(const DoctorArguments& arguments) {
   try {
-    const std::vector<Finding> findings = examine(places_here());
+    std::vector<Finding> findings = examine(places_here());
+    if (!arguments.plugin.empty()) findings.push_back(check_plugin(arguments.plugin));
     for (const Finding& finding : findings) std::cout << text_of(finding);
     const auto count = [&](Standing standing) {
       return std::count_if(findings.begin(), findings.end(),

@@ -14,6 +14,7 @@
 #include "shoal/core/version.h"
 #include "shoal/data/open_data.h"
 #include "shoal/model/zoo.h"
+#include "shoal/train/job.h"
 #include "shoal/train/prepared_job.h"
 
 namespace shoal {

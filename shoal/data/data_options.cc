@@ -6,6 +6,8 @@
 #include <iterator>
 #include <limits>
 
+#include "shoal/data/plugin_data.h"
+
 namespace shoal {
 namespace {
 
@@ -20,7 +22,8 @@ const std::vector<std::pair<std::string, DataName>> kNames = {
     {"npy", DataName::npy},
     {"image-folder", DataName::image_folder},
     {"text", DataName::text},
-    {"random", DataName::random}};
+    {"random", DataName::random},
+    {"plugin", DataName::plugin}};
 
 using Faults = std::vector<std::string>;
 
@@ -49,7 +52,8 @@ void check_label_columns(const DataOptions& o, Faults& faults) {
 }
 
 void check_files(const DataOptions& o, Faults& faults) {
-  const bool needs_path = o.name != DataName::fashion_mnist && o.name != DataName::random;
+  const bool needs_path =
+      o.name != DataName::fashion_mnist && o.name != DataName::random && o.name != DataName::plugin;
   if (needs_path && o.path.empty()) {
     faults.push_back(fmt::format("data.path is empty: give the {} of data.name = \"{}\"",
                                  takes_test_path(o.name) ? "file" : "folder", name_of(o.name)));
@@ -189,6 +193,22 @@ void check_random(const DataOptions& o, Faults& faults) {
   }
 }
 
+// A plugin's samples are what it makes them.
+void check_plugin(const DataOptions& o, Faults& faults) {
+  for (std::string& fault : plugin_data_problems(o)) faults.push_back(std::move(fault));
+  if (o.name != DataName::plugin) return;
+  const auto refuse = [&](std::string_view key) {
+    faults.push_back(fmt::format(
+        "data.{} is given: a plugin's data set says that itself; leave it out, or hand it over in "
+        "data.settings",
+        key));
+  };
+  if (!o.mean.empty()) refuse("mean");
+  if (o.normalize == Normalize::unit) refuse("normalize");
+  if (o.csv.task == LearningTask::regression) refuse("task");
+  if (o.classes != 0) refuse("classes");
+}
+
 }  // namespace
 
 std::string_view name_of(DataName name) {
@@ -206,7 +226,9 @@ bool takes_test_path(DataName name) {
   return has_columns(name) || name == DataName::npy || name == DataName::text;
 }
 
-bool may_have_numbers(DataName name) { return has_columns(name) || name == DataName::npy; }
+bool may_have_numbers(DataName name) {
+  return has_columns(name) || name == DataName::npy || name == DataName::plugin;
+}
 
 std::vector<std::string> DataOptions::problems() const {
   Faults faults;
@@ -217,6 +239,7 @@ std::vector<std::string> DataOptions::problems() const {
   check_normalization(*this, faults);
   if (name == DataName::text) check_text(*this, faults);
   if (name == DataName::random) check_random(*this, faults);
+  check_plugin(*this, faults);
   if (csv.task == LearningTask::regression && !may_have_numbers(name) && name != DataName::random) {
     faults.push_back(
         fmt::format("data.task is \"regression\": {} has classes; csv, typed-csv, parquet, npy and "
@@ -249,13 +272,17 @@ std::vector<Option> options_of_files(DataOptions& o) {
       choice(
           "name", o.name, kNames,
           "The data set, or the format of the files at `path`. \"random\" is made up and needs no "
-          "file."),
-      option("path", o.path,
-             "The folder of fashion-mnist, idx, cifar-10, cifar-100 or image-folder; the file of "
-             "csv, typed-csv, parquet and text; the .npy file with the inputs. Without it "
-             "fashion-mnist "
-             "is where Debian's "
-             "package puts it. All but pictures, typed-csv and parquet may be packed (.gz)."),
+          "file; \"plugin\" is what the library `plugin` calls `dataset`."),
+      option(
+          "path", o.path,
+          "The folder of fashion-mnist, idx, cifar-10, cifar-100 or image-folder; the file of "
+          "csv, typed-csv, parquet and text; the .npy file with the inputs; a plugin's data set is "
+          "told it. Without it fashion-mnist is where Debian's package puts it. All but pictures, "
+          "typed-csv and parquet may be packed (.gz)."),
+      option("plugin", o.plugin, "plugin: the library, built with shoal_add_plugin."),
+      option("dataset", o.dataset, "plugin: the data set's name in the library."),
+      option("settings", o.settings,
+             "plugin: a table that is handed to the data set, for example { size = 1000 }."),
       option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
       option("test_path", o.test_path,
              "csv, typed-csv, parquet, npy, text: a second file, with the test samples."),
@@ -265,9 +292,8 @@ std::vector<Option> options_of_files(DataOptions& o) {
              "number of samples. Never among the test samples."),
       option("test", o.test,
              "csv, typed-csv, parquet and npy without `test_path`, image-folder without a folder "
-             "\"test\": samples set "
-             "aside for the test, in the same way. Of text both are cut from the end of the file, "
-             "as fractions of its characters."),
+             "\"test\", plugin without test samples: samples set aside for the test, in the same "
+             "way. Of text both are cut from the end of the file, as fractions of its characters."),
   };
 }
 
@@ -277,7 +303,8 @@ std::vector<Option> options_of_samples(DataOptions& o) {
           "normalize", o.normalize,
           {{"standard", Normalize::standard}, {"unit", Normalize::unit}, {"none", Normalize::none}},
           "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
-          "column; \"unit\": bytes divided by 255; \"none\": values as stored. random and text "
+          "column; \"unit\": bytes divided by 255; \"none\": values as stored. random, text and "
+          "plugin "
           "are always left as they are."),
       option("mean", o.mean,
              "In place of the measured mean (bytes count as value / 255): one number, or one per "

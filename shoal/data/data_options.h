@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ enum class DataName : std::uint8_t {
   npy,
   image_folder,
   text,
-  random
+  random,
+  plugin
 };
 enum class Normalize : std::uint8_t { standard, unit, none };
 
@@ -35,11 +37,17 @@ struct DataOptions {
   std::string labels_path;       // npy: the labels of `path`
   std::string test_labels_path;  // npy: the labels of `test_path`
 
+  // plugin: the library, the name by which it registered the data set, and what the data set is
+  // told.
+  std::string plugin;
+  std::string dataset;
+  nlohmann::json settings;  // null, or a table
+
   // Training samples set aside for validation, by a permutation that depends on the job's seed:
   // a fraction below 1, or a number from 1. The test samples are never among them.
   double validation = 0;
-  // Tables, npy and image-folder without test samples of their own: set aside for the test in the
-  // same way, first. Of text the end of the file, before which validation lies.
+  // Tables, npy, image-folder and plugins without test samples of their own: set aside for the test
+  // in the same way, first. Of text the end of the file, before which validation lies.
   double test = 0.2;
 
   Normalize normalize = Normalize::standard;

@@ -15,6 +15,7 @@
 #include "shoal/data/image_folder.h"
 #include "shoal/data/npy.h"
 #include "shoal/data/picture_decoder.h"
+#include "shoal/data/plugin_data.h"
 #include "shoal/data/random_dataset.h"
 #include "shoal/data/split.h"
 #include "shoal/data/table_rows.h"
@@ -30,7 +31,8 @@ struct Files {
 };
 
 std::string part_name(const DataOptions& options, std::string_view part) {
-  return fmt::format("{}, {} part", name_of(options.name), part);
+  const bool own = options.name != DataName::plugin;
+  return fmt::format("{}, {} part", own ? name_of(options.name) : options.dataset, part);
 }
 
 std::filesystem::path idx_folder(const DataOptions& options) {
@@ -143,6 +145,7 @@ Files read_files(const DataOptions& options, std::stop_token stop) {
     case DataName::image_folder:
     case DataName::text:
     case DataName::random:
+    case DataName::plugin:
       break;
   }
   check(false, "only files that are read whole come here");
@@ -324,9 +327,17 @@ DataSplits open_text(const DataOptions& options, const std::stop_token& stop) {
   return splits;
 }
 
+DataSplits open_plugin(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
+  DataParts parts = open_plugin_data(options, seed, std::move(stop));
+  Split split = split_rows(parts.train->size(), parts.test ? 0 : options.test, options.validation,
+                           seed, options.dataset.c_str());
+  return cut_into_parts(options, parts.train, std::move(parts.test), std::move(split));
+}
+
 DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
   if (options.name == DataName::random) return open_random(options, seed);
   if (options.name == DataName::text) return open_text(options, stop);
+  if (options.name == DataName::plugin) return open_plugin(options, seed, std::move(stop));
   if (options.name == DataName::image_folder) return open_image_folder(options, seed, stop);
   if (options.name == DataName::typed_csv || options.name == DataName::parquet) {
     return open_table(options, seed, stop);
@@ -383,6 +394,7 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
     case DataName::npy:
     case DataName::image_folder:
     case DataName::text:
+    case DataName::plugin:
       break;
   }
   return std::nullopt;

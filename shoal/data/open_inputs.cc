@@ -140,11 +140,11 @@ Samples samples_of_file(const DataOptions& options, const std::filesystem::path&
     case DataName::parquet:
     case DataName::text:
     case DataName::random:
+    case DataName::plugin:
       break;
   }
   throw InvalidInput(fmt::format(
-      "{}: data.name is \"{}\", whose samples are made up: there are no files of inputs; predict "
-      "the job's own samples",
+      "{}: data.name is \"{}\", of which no file of inputs is read: predict the job's own samples",
       file.string(), name_of(options.name)));
 }
 

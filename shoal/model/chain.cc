@@ -29,6 +29,14 @@ void lay_out_kernels(Block& block, at::MemoryFormat format) {
   }
 }
 
+std::shared_ptr<Block> built(const BlockFactory& factory) {
+  std::shared_ptr<Block> block = factory.build();
+  if (!block) {
+    throw InvalidInput(fmt::format("block {}: its `build` gives no block", factory.name));
+  }
+  return block;
+}
+
 }  // namespace
 
 std::shared_ptr<Block> Chain::build(int index, std::uint64_t seed, at::ScalarType type) const {
@@ -42,11 +50,11 @@ std::shared_ptr<Block> Chain::build(int index, std::uint64_t seed, at::ScalarTyp
     if (factory.initialises_itself) {
       GeneratorScope generator;
       generator.seed(seed, factory.name);
-      auto block = factory.build();
+      auto block = built(factory);
       convert(*block, type);
       return block;
     }
-    auto block = factory.build();
+    auto block = built(factory);
     convert(*block, type);
     const torch::NoGradGuard no_grad;
     block->initialise(seed, factory.name);

@@ -18,12 +18,12 @@ struct BlockEntry {
   std::vector<LayerEntry> layers;
 };
 
-std::vector<BlockEntry> read_blocks(const Json& layers, std::vector<std::string>& faults) {
+std::vector<BlockEntry> read_blocks(const Json& layers, const std::vector<LayerType>& types,
+                                    std::vector<std::string>& faults) {
   if (!layers.is_array() || layers.empty()) {
     faults.push_back("layers is no list of layers: write [\"flatten\", {linear = 10}]");
     return {};
   }
-  const std::vector<LayerType> types = layer_types();
   std::vector<BlockEntry> blocks;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Json& entry = layers[i];
@@ -63,15 +63,15 @@ std::vector<LayerType> layer_types() {
   return all;
 }
 
-std::vector<std::string> layer_faults(const Json& layers) {
+std::vector<std::string> layer_faults(const Json& layers, const std::vector<LayerType>& types) {
   std::vector<std::string> faults;
-  read_blocks(layers, faults);
+  read_blocks(layers, types, faults);
   return faults;
 }
 
-LayerList layer_list(const Json& layers, const Shape& input) {
+LayerList layer_list(const Json& layers, const Shape& input, const std::vector<LayerType>& types) {
   std::vector<std::string> faults;
-  const std::vector<BlockEntry> blocks = read_blocks(layers, faults);
+  const std::vector<BlockEntry> blocks = read_blocks(layers, types, faults);
   require_none(faults);
   LayerList list{.blocks = {}, .output = input, .last_layer = "the input"};
   for (const BlockEntry& block : blocks) {

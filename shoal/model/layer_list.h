@@ -16,13 +16,15 @@ struct LayerList {
   std::string last_layer;  // "\"linear\" (block 3.linear)", for messages
 };
 
-// `layers`: a list; an entry is a name ("relu"), a table ({conv = 32, kernel = 3}) or a list of
-// those, which makes one block. Blocks are called "<index>.<first layer>".
-// Throws InvalidInput with every fault; shapes are followed up to the first that does not fit, and
-// both layers and the shape between them are named.
-LayerList layer_list(const nlohmann::json& layers, const Shape& input);
+// `types`: the kinds of layers that there are. `layers`: a list; an entry is a name ("relu"), a
+// table ({conv = 32, kernel = 3}) or a list of those, which makes one block. Blocks are called
+// "<index>.<first layer>". Throws InvalidInput with every fault; shapes are followed up to the
+// first that does not fit, and both layers and the shape between them are named.
+LayerList layer_list(const nlohmann::json& layers, const Shape& input,
+                     const std::vector<LayerType>& types = layer_types());
 
 // Checks entries without shapes; every fault.
-std::vector<std::string> layer_faults(const nlohmann::json& layers);
+std::vector<std::string> layer_faults(const nlohmann::json& layers,
+                                      const std::vector<LayerType>& types = layer_types());
 
 }  // namespace shoal

@@ -9,6 +9,7 @@
 #include "shoal/core/error.h"
 #include "shoal/model/layer_list.h"
 #include "shoal/model/model_form.h"
+#include "shoal/model/plugin_models.h"
 
 namespace shoal {
 namespace {
@@ -229,7 +230,15 @@ void check_output(const LayerList& list, const DataShape& data) {
                   list.output.size() > output.size() ? "\"flatten\", " : "", wanted));
 }
 
-Json layers_of(const ModelOptions& options, const DataShape& data) {
+ModelRequest request_of(const ModelOptions& options, const DataShape& data, LossKind loss) {
+  ModelRequest request{
+      .data = data, .loss = loss, .batch_norm = options.batch_norm, .settings = options.settings};
+  if (request.settings.is_null()) request.settings = Json::object();
+  return request;
+}
+
+Json layers_of(const ModelOptions& options, const DataShape& data, const ModelParts& parts,
+               LossKind loss) {
   if (options.name.empty()) return options.layers;
   const bool classes = data.classes > 0;
   const Form form{.outputs = classes ? data.classes : data.targets,
@@ -240,6 +249,9 @@ Json layers_of(const ModelOptions& options, const DataShape& data) {
                   .pictures = options.form};
   for (const Model& model : models()) {
     if (model.name == options.name) return model.layers(form);
+  }
+  if (const ModelMaker* const own = parts.find(options.name)) {
+    return layers_of_plugin(*own, request_of(options, data, loss));
   }
   throw InvalidInput(fmt::format("unknown model '{}'", options.name));
 }
@@ -257,6 +269,41 @@ at::MemoryFormat kernel_format(const ModelOptions& options, const DataShape& dat
   const bool deep = options.name.starts_with("resnet") || options.name.starts_with("vgg");
   return deep && data.sample_shape.size() == 3 ? at::MemoryFormat::ChannelsLast
                                                : at::MemoryFormat::Contiguous;
+}
+
+// What is wrong with name, plugin and settings beside each other.
+std::vector<std::string> name_faults(const ModelOptions& options, const ModelParts& parts) {
+  std::vector<std::string> faults;
+  const std::string& name = options.name;
+  std::vector<std::string> known = model_names();
+  const bool of_zoo = std::find(known.begin(), known.end(), name) != known.end();
+  const bool of_plugin = parts.find(name) != nullptr;
+  const auto own = parts.own_models();
+  known.insert(known.begin(), own.begin(), own.end());
+  if (!name.empty() && !of_zoo && !of_plugin) {
+    const auto meant = nearest(name, known);
+    faults.push_back(
+        meant ? fmt::format("unknown model '{}': did you mean '{}'?", name, *meant)
+              : fmt::format("unknown model '{}': there are {}", name, fmt::join(known, ", ")));
+  }
+  if (of_zoo && !options.plugin.empty()) {
+    faults.push_back(
+        fmt::format("[model] plugin = \"{}\" has no effect, for the model '{}' is shoal's own: "
+                    "leave it out, or "
+                    "name {}",
+                    options.plugin, name,
+                    own.empty() ? "a layer of it in [model] layers"
+                                : fmt::format("one of the plugin's: {}", fmt::join(own, ", "))));
+  }
+  if (options.settings.is_null()) return faults;
+  if (of_zoo || name.empty()) {
+    faults.emplace_back(
+        "[model] settings is given: only a model of a plugin is told them; leave them out");
+  } else if (of_plugin && !options.settings.is_object()) {
+    faults.push_back(fmt::format("[model] settings is {}: give a table such as {{ width = 32 }}",
+                                 options.settings.dump()));
+  }
+  return faults;
 }
 
 }  // namespace
@@ -277,12 +324,14 @@ std::vector<std::string> ModelOptions::problems() const {
   if (!name.empty() && has_layers) {
     faults.push_back(fmt::format("[model] has both name = \"{}\" and layers: give one", name));
   }
-  const auto known = model_names();
-  if (!name.empty() && std::find(known.begin(), known.end(), name) == known.end()) {
-    const auto meant = nearest(name, known);
-    faults.push_back(
-        meant ? fmt::format("unknown model '{}': did you mean '{}'?", name, *meant)
-              : fmt::format("unknown model '{}': there are {}", name, fmt::join(known, ", ")));
+  std::vector<LayerType> types = layer_types();
+  try {
+    const ModelParts parts(plugin);
+    types = parts.layers();
+    for (auto& fault : name_faults(*this, parts)) faults.push_back(std::move(fault));
+  } catch (const Error& error) {
+    faults.push_back(fmt::format("model.plugin: {}", error.what()));
+    return faults;  // what would be found beside is for want of the plugin
   }
   for (const std::int64_t width : hidden) {
     if (width < 1 || width > 1 << 24) {
@@ -297,7 +346,7 @@ std::vector<std::string> ModelOptions::problems() const {
                     loss));
   }
   if (has_layers) {
-    for (auto& fault : layer_faults(layers)) faults.push_back(std::move(fault));
+    for (auto& fault : layer_faults(layers, types)) faults.push_back(std::move(fault));
   }
   return faults;
 }
@@ -311,6 +360,12 @@ OptionTable describe(ModelOptions& options) {
               option("name", options.name,
                      fmt::format("One of {}; empty with layers.", fmt::join(model_names(), ", "))),
               model_names()),
+          option("plugin", options.plugin,
+                 "A library of models and layers that are not shoal's own, built with "
+                 "shoal_add_plugin; its models are names, and its layers stand in layers, beside "
+                 "shoal's."),
+          option("settings", options.settings,
+                 "A table that a plugin's model is told, for example { width = 32 }."),
           option(
               "layers", options.layers,
               "A chain written out: [\"flatten\", {linear = 128}, \"relu\", {dropout = 0.2}, "
@@ -360,16 +415,28 @@ Chain make_chain(const ModelOptions& options, const DataShape& data) {
     throw InvalidInput("the data's samples have no shape: a sample is one row at least");
   }
   const LossKind loss = loss_kind(options, data);
+  const ModelParts parts(options.plugin);
+  const ModelMaker* const own = parts.find(options.name);
   try {
-    Json layers = layers_of(options, data);
+    if (own != nullptr && own->chain) {
+      Chain chain = chain_of_plugin(*own, request_of(options, data, loss));
+      if (options.picture_layout != PictureLayout::automatic) {
+        chain.set_kernel_format(kernel_format(options, data));
+      }
+      return chain;
+    }
+    Json layers = layers_of(options, data, parts, loss);
     if (options.batch_norm == BatchNormScope::global) layers = with_global_batch_norm(layers);
-    const LayerList list = layer_list(with_vocabulary(layers, data.ids), data.sample_shape);
+    const LayerList list =
+        layer_list(with_vocabulary(layers, data.ids), data.sample_shape, parts.layers());
     check_output(list, data);
     Chain chain(list.blocks, loss);
     chain.set_kernel_format(kernel_format(options, data));
     return chain;
   } catch (InvalidInput& error) {
-    if (!options.name.empty()) error.add_context("model " + options.name);
+    if (own != nullptr)
+      error.add_context(fmt::format("model {} of {}", options.name, options.plugin));
+    if (own == nullptr && !options.name.empty()) error.add_context("model " + options.name);
     throw;
   }
 }

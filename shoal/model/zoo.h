@@ -21,8 +21,11 @@ enum class BatchNormScope : std::uint8_t {
 enum class PictureLayout : std::uint8_t { automatic, channels_first, channels_last };
 
 struct ModelOptions {
-  // One of model_names(); or empty with `layers`.
+  // One of model_names(), or of the plugin's models; or empty with `layers`.
   std::string name;
+  // A library of models and layers that are not shoal's own (shoal/plugin.h); empty: none.
+  std::string plugin;
+  nlohmann::json settings;  // null, or a table that the plugin's model is told
   // A chain written out: an entry a block, a list of entries makes one block of them:
   //   ["flatten", {linear = 128}, "relu", {dropout = 0.2}, {conv = 32, kernel = 3}, {linear = 10}]
   nlohmann::json layers;
@@ -34,6 +37,7 @@ struct ModelOptions {
   // What training begins with in place of initial values: a .safetensors file, a folder of .npy
   // files, or a checkpoint; empty: initial values by the seed.
   std::string weights;
+  // Loads the plugin.
   std::vector<std::string> problems() const;
 };
 OptionTable describe(ModelOptions& options);
@@ -50,8 +54,9 @@ struct DataShape {
   std::int64_t ids = 0;                      // samples are whole numbers 0 .. ids-1; 0: numbers
 };
 
-// Throws InvalidInput with every fault: unknown model or layer (with the nearest), missing size, a
-// layer that cannot follow the shape before it (naming both layers and the shape).
+// Loads the plugin. Throws InvalidInput with every fault: unknown model or layer (with the
+// nearest), missing size, a layer that cannot follow the shape before it (naming both layers and
+// the shape).
 Chain make_chain(const ModelOptions& options, const DataShape& data);
 
 }  // namespace shoal

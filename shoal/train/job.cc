@@ -24,9 +24,9 @@ std::vector<OptionTable> Job::tables() {
                       {option("seed", seed,
                               "Everything random depends on it: weights, order of "
                               "samples, augmentation, dropout.")}},
-          describe(model),
-          may_change(describe(data), {"path", "test_path", "labels_path", "test_labels_path",
-                                      "threads", "prefetch"}),
+          may_change(describe(model), {"plugin"}),
+          may_change(describe(data), {"plugin", "path", "test_path", "labels_path",
+                                      "test_labels_path", "threads", "prefetch"}),
           describe(augment),
           may_change(describe(train), {"epochs",
                                        "steps",

@@ -1,6 +1,7 @@
 #include "shoal/train/prepared_job.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -91,6 +92,29 @@ Programs compiled(const Job& job, const SampleForm& form, const Chain& chain, in
   return programs;
 }
 
+// What layers are refused for by their shapes, of a chain whose blocks alone know them.
+void require_output(const std::vector<BlockFacts>& blocks, const SampleForm& form) {
+  if (blocks.empty()) return;
+  const BlockFacts& last = blocks.back();
+  const AnswerForm& answers = form.answers;
+  std::vector<std::int64_t> wanted{answers.count()};
+  if (answers.classes > 0) {
+    wanted = answers.shape;
+    wanted.push_back(answers.classes);
+  }
+  const bool is_number =
+      answers.classes == 0 && answers.count() == 1 && last.outputs.front().sample_shape.empty();
+  if (last.outputs.size() == 1 && (last.outputs.front().sample_shape == wanted || is_number))
+    return;
+  std::vector<std::string> found;
+  for (const ActivationFacts& output : last.outputs) {
+    found.push_back(fmt::format("[{}]", fmt::join(output.sample_shape, ", ")));
+  }
+  throw InvalidInput(fmt::format(
+      "block {} is the last and gives {} for each sample, but the data has {}: let it give [{}]",
+      last.name, fmt::join(found, " and "), answers.text(), fmt::join(wanted, ", ")));
+}
+
 }  // namespace
 
 SampleForm form_of(const Dataset& set) {
@@ -161,6 +185,7 @@ void JobPreparation::compile_programs() {
     }
     chain_ = make_chain(job_.model, data_shape(*form_));
     programs_ = compiled(job_, *form_, *chain_, workers_, options_);
+    require_output(programs_->blocks, *form_);
   });
 }
 
