@@ -23,7 +23,8 @@ class Swish final : public shoal::Layer {
 class Spirals final : public shoal::Dataset {
  public:
   explicit Spirals(std::int64_t size)
-      : Dataset({.name = "spirals", .size = size, .sample_shape = {2}, .classes = 2}) {}
+      : Dataset({.name = "spirals", .size = size, .sample_shape = {2}, .answers = {.classes = 2}}) {
+  }
 
   // Several threads of the loader call it at once.
   void read(std::span<const std::int64_t> ids, shoal::Batch& out) const override {

@@ -197,7 +197,7 @@ class Executor::Impl {
   }
 
   std::unique_ptr<ProgramRunner> make_runner(const Program& program) {
-    OpRunner::Parts parts{
+    const OpRunner::Parts parts{
         .model = model_,
         .chain = chain_,
         .programs = programs_,
@@ -210,7 +210,7 @@ class Executor::Impl {
         .point_to_point = point_to_point_.get(),
         .comm = world_.options()};
     return std::make_unique<ProgramRunner>(
-        std::move(parts),
+        parts,
         ProgramRunner::Options{
             .has_thread = [this, &program](const Lane& lane) { return has_thread(program, lane); },
             .abort_groups = [this] { abort_groups(); },

@@ -36,7 +36,7 @@ class ScaleBlock final : public Block {
     weight_ = register_parameter("weight", at::ones({kFeatures}));
   }
   Activations forward(const Activations& input, const Context&) override {
-    at::Tensor x = input.only();
+    const at::Tensor& x = input.only();
     if (*writes_input_) x.add_(1);
     return Activations(x * weight_);
   }

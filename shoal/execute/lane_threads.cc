@@ -7,7 +7,7 @@ namespace shoal {
 LaneThreads::LaneThreads(std::vector<std::string> names, std::function<void(std::size_t)> body)
     : body_(std::move(body)) {
   for (std::size_t lane = 0; lane < names.size(); ++lane) {
-    threads_.emplace_back([this, lane, name = names[lane]](std::stop_token stop) {
+    threads_.emplace_back([this, lane, name = names[lane]](const std::stop_token& stop) {
       name_this_thread(name);
       live(stop, lane);
     });
@@ -30,7 +30,7 @@ void LaneThreads::finish() {
   finished_.wait(lock, [this] { return left_ == 0; });
 }
 
-void LaneThreads::live(std::stop_token stop, std::size_t lane) {
+void LaneThreads::live(const std::stop_token& stop, std::size_t lane) {
   std::uint64_t seen = 0;
   while (true) {
     {

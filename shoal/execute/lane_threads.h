@@ -24,7 +24,7 @@ class LaneThreads {
   void finish();  // waits until every lane has run; bodies end by their operations' deadlines
 
  private:
-  void live(std::stop_token stop, std::size_t lane);
+  void live(const std::stop_token& stop, std::size_t lane);
 
   std::function<void(std::size_t)> body_;
   std::mutex mutex_;  // guards run_ and left_

@@ -57,7 +57,7 @@ struct MarkGradient final : torch::autograd::PostAccumulateGradHook {
 
 }  // namespace
 
-ProgramRunner::ProgramRunner(OpRunner::Parts parts, Options options)
+ProgramRunner::ProgramRunner(const OpRunner::Parts& parts, Options options)
     : program_(parts.program),
       options_(std::move(options)),
       ops_(parts),

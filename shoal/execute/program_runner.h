@@ -22,7 +22,7 @@ class ProgramRunner {
     std::shared_ptr<Trace> trace;
   };
 
-  ProgramRunner(OpRunner::Parts parts, Options options);
+  ProgramRunner(const OpRunner::Parts& parts, Options options);
   ~ProgramRunner();
 
   // One run. Afterwards values() holds what the program left (agreed, loss sums, activations that

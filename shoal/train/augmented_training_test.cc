@@ -31,7 +31,7 @@ class AugmentedTrainingTest : public testing::Test {
  protected:
   AugmentedTrainingTest() {
     configure_torch(1);
-    std::string pixels = counting(60 * 64);
+    std::string pixels = counting(3840);
     for (std::size_t i = 0; i < pixels.size(); ++i) {
       pixels[i] = static_cast<char>((i * 29 + i / 64 * 50) % 256);
     }
@@ -41,7 +41,7 @@ class AugmentedTrainingTest : public testing::Test {
     folder_.write("y.npy", npy_header("|u1", "(60,)") + labels);
   }
 
-  PreparedJob prepared(const std::string& augment, int workers, Settings settings = {}) {
+  PreparedJob prepared(const std::string& augment, int workers, const Settings& settings = {}) {
     const std::string text =
         fmt::format(R"(
 seed = 5

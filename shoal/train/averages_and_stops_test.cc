@@ -155,7 +155,7 @@ TEST(EarlyStop, AllWorkersStopAtTheSameStepAndKeepTheBest) {
   const RunReport expected = run(stopping_job(), 1);
   EXPECT_LT(expected.steps, 90);
   EXPECT_GT(expected.best_step, 3);
-  EXPECT_EQ(expected.steps, expected.best_step + 2 * 3);
+  EXPECT_EQ(expected.steps, expected.best_step + 6);
   EXPECT_THAT(expected.stopped_early, HasSubstr("has not fallen in 2 evaluations"));
   for (const int workers : {2, 3}) {
     const Folder folder;

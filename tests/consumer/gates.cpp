@@ -37,7 +37,7 @@ shoal::Chain gates(const shoal::ModelRequest& request) {
 class Ring final : public shoal::Dataset {
  public:
   Ring(std::int64_t size, std::uint64_t seed)
-      : Dataset({.name = "ring", .size = size, .sample_shape = {2}, .classes = 2}),
+      : Dataset({.name = "ring", .size = size, .sample_shape = {2}, .answers = {.classes = 2}}),
         points_(seed, "ring") {}
   void read(std::span<const std::int64_t> ids, shoal::Batch& out) const override {
     prepare(ids, out);

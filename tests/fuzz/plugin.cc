@@ -16,8 +16,8 @@ std::string bytes_of(const Value& value) {
 // The smallest library with a stamp: a header, the stamp, the names of sections, their table.
 std::string library() {
   const shoal::PluginStamp stamp = shoal::plugin_stamp("2.0.0");
-  const std::string names =
-      std::string("\0", 1) + shoal::kPluginSection + '\0' + ".shstrtab" + '\0';
+  std::string names(1, '\0');
+  names.append(shoal::kPluginSection).append(1, '\0').append(".shstrtab").append(1, '\0');
   Elf64_Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
   header.e_ident[EI_CLASS] = ELFCLASS64;
