@@ -25,9 +25,10 @@ class MemoryAccount {
   std::atomic<std::int64_t> peak_{0};
 };
 
-// While it lives, tensors of its device that this thread allocates or frees are booked on `account` (through
-// c10's memory reporting, so LibTorch's allocators stay as they are). Nested scopes: the innermost
-// counts. A tensor freed outside any scope of its account stays booked. Null books nothing.
+// While it lives, tensors of its device that this thread allocates or frees are booked on `account`
+// (through c10's memory reporting, so LibTorch's allocators stay as they are). Nested scopes: the
+// innermost counts. A tensor freed outside any scope of its account stays booked. Null books
+// nothing.
 class MemoryAccountScope {
  public:
   explicit MemoryAccountScope(std::shared_ptr<MemoryAccount> account);

@@ -71,8 +71,8 @@ OptionTable describe(ParallelOptions& options);
 
 struct ExecuteOptions {
   std::string device = "cpu";  // or "cuda": a worker's tensors and kernels on a GPU
-  int threads = 1;  // intra-op threads of a worker
-  bool pin = true;  // workers to cores of their own while there is one each
+  int threads = 1;             // intra-op threads of a worker
+  bool pin = true;             // workers to cores of their own while there is one each
   LanePolicy lanes = LanePolicy::automatic;
   std::vector<std::string> problems() const;
 };
