@@ -40,6 +40,8 @@ ELSEWHERE = [
     (r"^shoal comm (test -n 3|engines)", "minutes", "tests/must_show/20_every_collective.py"),
     (r"^shoal train (npy|pics|csv|flats)\.toml|^shoal predict run/step-00000132 npy", "needs data files",
      "tests/data/inputs_test.py"),
+    (r"^shoal train text\.toml", "needs a text", "shoal/train/text_training_test.cc"),
+    (r"^shoal (train|predict) .*weather\.toml|^shoal train weather", "needs a table", "shoal/train/losses_test.cc"),
     (r"^shoal train fashion\.toml", "augmentation", "shoal/data/augmented_dataset_test.cc"),
     (r"--input holiday/", "needs pictures", "tests/data/inputs_test.py"),
     (r"^shoal init mlp --data csv", "needs a table", "tests/must_show/33_from_a_table_to_predictions.py"),
@@ -95,6 +97,7 @@ class Readme(unittest.TestCase):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="shoal-readme-"))
         self.addCleanup(shutil.rmtree, folder)
         (folder / "examples").symlink_to(ROOT / "examples")
+        (folder / "build").symlink_to(SHOAL.parents[1])
         for command, shown in commands_of((ROOT / page).read_text()):
             with self.subTest(page=page, command=command):
                 self.run_command(folder, command, shown)
