@@ -1,27 +1,26 @@
 #!/usr/bin/env bash
 # Builds shoal with another release of LibTorch and runs the tests that use it.
 # Usage: second_torch.sh RELEASE JOBS
-# The release's CPU wheel goes into .venv-torch-RELEASE: from TORCH_INDEX_URL, else by its name from the configured
-# index, else from PyTorch's own. SECOND_TORCH_PREFIX names an installed LibTorch instead, and nothing is loaded.
+# Its wheel goes into .venv-torch-RELEASE: from TORCH_INDEX_URL, an index of CPU builds, where that is given, else
+# PyPI's, which is a CUDA build: of that the CPU's half is used (torch_of_cpu.cmake). SECOND_TORCH_PREFIX names an
+# installed LibTorch instead, and nothing is loaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 release=$1 jobs=$2
 venv=.venv-torch-$release
 
 install_release() {
-  local pip=("$venv/bin/pip" install -q --disable-pip-version-check)
+  local pip=("$venv/bin/pip" install -q --disable-pip-version-check) requirements
   [[ -x $venv/bin/pip ]] || python3 -m venv "$venv"
-  echo "installing PyTorch $release (CPU) in $venv"
+  echo "installing PyTorch $release in $venv"
   if [[ -n ${TORCH_INDEX_URL:-} ]]; then
     "${pip[@]}" --index-url "$TORCH_INDEX_URL" "torch==$release"
-  else
-    "${pip[@]}" "torch==$release+cpu" 2>/dev/null ||
-      "${pip[@]}" --index-url https://download.pytorch.org/whl/cpu "torch==$release" || {
-      echo "no CPU build of PyTorch $release found; name an index that has one with TORCH_INDEX_URL=..., or an" \
-           "installed LibTorch with SECOND_TORCH_PREFIX=..." >&2
-      exit 1
-    }
+    return
   fi
+  "${pip[@]}" --no-deps "torch==$release"
+  requirements=$(sed -n 's/^Requires-Dist: \(nvidia-cuda-\(runtime\|cupti\)[^;]*\);.*/\1/p' \
+                 "$venv"/lib/python3*/site-packages/torch-"$release"*.dist-info/METADATA)
+  [[ -z $requirements ]] || "${pip[@]}" --no-deps $requirements
 }
 
 prefix=${SECOND_TORCH_PREFIX:-}
@@ -30,9 +29,16 @@ if [[ -z $prefix ]]; then
     install_release
   prefix=$(compgen -G "$PWD/$venv/lib/python3*/site-packages/torch")
 fi
+found=()
+if [[ -e $prefix/lib/libtorch_cuda.so ]] && ! command -v nvcc >/dev/null; then
+  echo "$prefix is a CUDA build and there is no CUDA toolkit: taking its CPU half"
+  mkdir -p "$prefix/share/cmake/TorchOfCpu"
+  cp tools/torch_of_cpu.cmake "$prefix/share/cmake/TorchOfCpu/TorchConfig.cmake"
+  found=(-DTorch_DIR="$prefix/share/cmake/TorchOfCpu" -DSHOAL_TORCH_PYTHON=)
+fi
 
 echo "configuring build-second with $prefix"
-cmake -S . -B build-second -G Ninja -DCMAKE_BUILD_TYPE=Release -DSHOAL_WERROR=ON -DCMAKE_PREFIX_PATH="$prefix" \
+cmake -S . -B build-second -G Ninja -DCMAKE_BUILD_TYPE=Release -DSHOAL_WERROR=ON -DCMAKE_PREFIX_PATH="$prefix" "${found[@]}" \
   -DPYARROW_PREFIX="$(compgen -G "$PWD/.venv/lib/python3*/site-packages/pyarrow" || true)" \
   >build-second.log 2>&1 || { cat build-second.log; exit 1; }
 echo "building all ($jobs at once)"
