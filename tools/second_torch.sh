@@ -30,8 +30,8 @@ if [[ -z $prefix ]]; then
   prefix=$(compgen -G "$PWD/$venv/lib/python3*/site-packages/torch")
 fi
 found=()
-if [[ -e $prefix/lib/libtorch_cuda.so ]] && ! command -v nvcc >/dev/null; then
-  echo "$prefix is a CUDA build and there is no CUDA toolkit: taking its CPU half"
+if [[ -z ${SECOND_TORCH_PREFIX:-} && -e $prefix/lib/libtorch_cuda.so ]]; then
+  echo "PyTorch $release from there is a CUDA build: taking its CPU half"
   mkdir -p "$prefix/share/cmake/TorchOfCpu"
   cp tools/torch_of_cpu.cmake "$prefix/share/cmake/TorchOfCpu/TorchConfig.cmake"
   found=(-DTorch_DIR="$prefix/share/cmake/TorchOfCpu" -DSHOAL_TORCH_PYTHON=)

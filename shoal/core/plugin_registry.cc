@@ -18,11 +18,11 @@ std::string_view name_of(PluginPart part) {
   return "?";
 }
 
-void PluginRegistry::add(PluginPart part, const std::string& name, std::any thing) {
+void PluginRegistry::add(PluginPart part, const std::string& name, const std::any& thing) {
   if (name.empty()) {
     throw InvalidInput(fmt::format("it registers a {} without a name", name_of(part)));
   }
-  if (!things_.try_emplace({part, name}, std::move(thing)).second) {
+  if (!things_.try_emplace({part, name}, thing).second) {
     throw InvalidInput(
         fmt::format("it registers the {} '{}' twice: give each its own name", name_of(part), name));
   }

@@ -22,7 +22,7 @@ std::string_view name_of(PluginPart part);  // "model", "layer", "data set"
 class PluginRegistry {
  public:
   // Throws InvalidInput for an empty name, and for one that stands already.
-  void add(PluginPart part, const std::string& name, std::any thing);
+  void add(PluginPart part, const std::string& name, const std::any& thing);
 
   std::vector<std::string> names(PluginPart part) const;  // in alphabetical order
   bool empty() const { return things_.empty(); }

@@ -137,18 +137,6 @@ inline at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool /
   return to;
 }
 
-inline at::Tensor copy_and_resize(const at::Tensor& from, const at::Tensor& to) {
-  if (to.sizes() != from.sizes()) const_cast<at::Tensor&>(to).resize_(from.sizes());
-  return copy_from(from, to, false);
-}
-
-inline const at::Tensor& resize(const at::Tensor& tensor, at::IntArrayRef sizes,
-                                std::optional<at::MemoryFormat> format) {
-  const at::Tensor other = at::empty(sizes, tensor.options(), format);
-  const_cast<at::Tensor&>(tensor).set_data(other);
-  return tensor;
-}
-
 inline at::Scalar local_scalar(const at::Tensor& tensor) { return seen_from_host(tensor).item(); }
 
 // The CPU's kernel on the same memory: what it writes, also where no schema says so, is written.
@@ -206,8 +194,6 @@ TORCH_LIBRARY_IMPL(aten, HPU, library) {
   library.impl("empty_strided", &shoal::test_device::empty_strided);
   library.impl("as_strided", &at::native::as_strided_tensorimpl);
   library.impl("view", &at::native::view);
-  library.impl("resize_", &shoal::test_device::resize);
   library.impl("_copy_from", &shoal::test_device::copy_from);
-  library.impl("_copy_from_and_resize", &shoal::test_device::copy_and_resize);
   library.impl("_local_scalar_dense", &shoal::test_device::local_scalar);
 }
