@@ -111,9 +111,9 @@ struct Arrays {
     std::string values;
     for (int i = 0; i < kMost; ++i)
       values += little_endian(static_cast<std::uint64_t>(i * i % 251), bytes);
-    const int elements = shape[1] == '6' ? kMost : kMost / 2;
-    return folder.write(name, npy_header(type, shape) +
-                                  values.substr(0, static_cast<std::size_t>(elements * bytes)));
+    const int size = bytes * (shape[1] == '6' ? kMost : kMost / 2);
+    return folder.write(name,
+                        npy_header(type, shape) + values.substr(0, static_cast<std::size_t>(size)));
   }
 };
 
@@ -178,7 +178,7 @@ TEST(OpenInputs, PicturesComeAloneOrFromFoldersInTheOrderOfTheirNames) {
         read_all(*open_inputs(pictures.options, pictures.data, pictures.folder / path));
     return std::vector<float>(batch.floats().begin(), batch.floats().end());
   };
-  constexpr std::ptrdiff_t kSample = 3 * 5 * 5;
+  constexpr std::ptrdiff_t kSample = 75;  // 3 x 5 x 5
   EXPECT_THAT(inputs("pics/test/cat"), ElementsAreArray(all.floats().first(2 * kSample)));
   EXPECT_THAT(inputs("pics/test/cat/b.png"),
               ElementsAreArray(all.floats().subspan(kSample, kSample)));
