@@ -193,7 +193,8 @@ Figures measured(const Case& of, int blocks) {
   shoal::run_ranks(of.ranks, {}, [&](shoal::World& world) {
     shoal::RankModel model(chain, programs, world.rank(), {});
     shoal::RankModel plain_model(chain, programs, world.rank(), {});
-    shoal::Executor executor(world, programs, model, chain, {.lanes = of.lanes, .account = {}, .trace = {}});
+    shoal::Executor executor(world, programs, model, chain,
+                             {.lanes = of.lanes, .account = {}, .trace = {}});
     PlainLoop loop(chain, plain_model, executor.world_group());
     const shoal::RunInput input{
         .rate = 0, .batches = [](shoal::Deadline) { return one_sample(); }, .requests = {}};

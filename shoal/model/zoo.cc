@@ -190,7 +190,7 @@ const char* text_of(Answers answers) {
 
 std::string text_of(const DataShape& data) {
   std::string text = fmt::format("{} {}", data.classes > 0 ? data.classes : data.targets,
-                                       text_of(answers_of(data)));
+                                 text_of(answers_of(data)));
   if (data.positions.empty()) return text;
   return fmt::format("{} at each of {} positions", text, fmt::join(data.positions, " x "));
 }
