@@ -205,7 +205,7 @@ void check_plugin(const DataOptions& o, Faults& faults) {
   };
   if (!o.mean.empty()) refuse("mean");
   if (o.normalize == Normalize::unit) refuse("normalize");
-  if (o.csv.task == LearningTask::regression) refuse("task");
+  if (o.csv.task != LearningTask::classification) refuse("task");
   if (o.classes != 0) refuse("classes");
 }
 

@@ -144,6 +144,11 @@ TEST(DataOptions, RefuseEachImpossibleValue) {
 
 TEST(DataOptions, RefuseTasksAndNamesThatDoNotFit) {
   expect_refused({
+      {[](auto& o) {
+         o.name = DataName::plugin;
+         o.csv.task = LearningTask::multi_label;
+       },
+       "data.task is given: a plugin's data set says that itself"},
       {[](auto& o) { o.csv.task = LearningTask::regression; }, "fashion-mnist has classes"},
       {[](auto& o) { o.classes = -1; }, "data.classes is -1"},
       {[](auto& o) { o.prefetch = 2'000; }, "data.prefetch is 2000"},
