@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shoal/core/error.h"
+#include "shoal/core/first_line.h"
 #include "shoal/tensor/torch_errors.h"
 
 namespace shoal {
@@ -18,8 +19,6 @@ int fail(std::ostream& err, const std::string& sentence, int code) {
   err << "error: " << sentence << std::endl;
   return code;
 }
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 int report_torch_error(const c10::Error& error, std::ostream& err) {
   if (is_out_of_memory(error)) return fail(err, out_of_memory(error, "tensors").what(), kMemory);

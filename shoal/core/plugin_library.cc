@@ -12,6 +12,7 @@
 
 #include "shoal/core/elf_section.h"
 #include "shoal/core/error.h"
+#include "shoal/core/first_line.h"
 
 namespace shoal {
 namespace {
@@ -50,8 +51,6 @@ std::string why_not_loaded(const std::string& file, const std::string& said) {
   return fmt::format("{} cannot be loaded: {}: install what is missing, or {}", file, said,
                      kRebuild);
 }
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 PluginRegistry registered(const std::string& file, RegisterPlugin fill) {
   PluginRegistry registry;

@@ -6,8 +6,12 @@
 // agree.
 #pragma once
 
+#include <exception>
 #include <filesystem>
+#include <new>
 
+#include "shoal/core/error.h"
+#include "shoal/core/first_line.h"
 #include "shoal/core/plugin_registry.h"
 #include "shoal/core/plugin_stamp.h"
 
@@ -26,5 +30,20 @@ PluginStamp read_plugin_stamp(const std::filesystem::path& file);
 // built against another shoal, LibTorch or compiler (before any of its code runs), needs what
 // nobody has, or does not register; Corrupt for a damaged file.
 const PluginRegistry& load_plugin(const std::filesystem::path& file);
+
+// Calls what a plugin has registered. What it throws is refused in its own words: InvalidInput,
+// where it is no Error of shoal's and no want of memory.
+template <typename Call>
+auto in_plugin(const Call& call) {
+  try {
+    return call();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw InvalidInput(first_line(error.what()));
+  }
+}
 
 }  // namespace shoal

@@ -330,7 +330,7 @@ DataSplits open_text(const DataOptions& options, const std::stop_token& stop) {
 DataSplits open_plugin(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
   DataParts parts = open_plugin_data(options, seed, std::move(stop));
   Split split = split_rows(parts.train->size(), parts.test ? 0 : options.test, options.validation,
-                           seed, options.dataset.c_str());
+                           seed, options.dataset);
   return cut_into_parts(options, parts.train, std::move(parts.test), std::move(split));
 }
 

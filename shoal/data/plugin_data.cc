@@ -59,8 +59,6 @@ void check_parts(const DataOptions& options, const DataParts& parts) {
                   options.plugin, options.dataset, form(*parts.test), form(*parts.train)));
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 }  // namespace
 
 std::vector<std::string> plugin_data_problems(const DataOptions& options) {
@@ -103,16 +101,11 @@ DataParts open_plugin_data(const DataOptions& options, std::uint64_t seed, std::
       .path = options.path, .settings = options.settings, .seed = seed, .stop = std::move(stop)};
   if (request.settings.is_null()) request.settings = nlohmann::json::object();
   DataParts parts;
-  const std::string what = fmt::format("data set '{}' of {}", options.dataset, options.plugin);
   try {
-    parts = open(request);
+    parts = in_plugin([&] { return open(request); });
   } catch (Error& error) {
-    error.add_context(what);
+    error.add_context(fmt::format("data set '{}' of {}", options.dataset, options.plugin));
     throw;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw InvalidInput(fmt::format("{}: {}", what, first_line(error.what())));
   }
   check_parts(options, parts);
   return parts;

@@ -65,15 +65,13 @@ ProgramRunner::ProgramRunner(const OpRunner::Parts& parts, Options options)
   find_lanes();
   find_waits();
   hooks_->progress = progress_.get();
+  hooks_->device = device_;
   for (const auto& [gradient, event] : event_of_) {
     at::Tensor parameter = parts.model.parameter(gradient);
     const std::size_t last = last_backward_.at(gradient);
     torch::autograd::impl::set_post_acc_grad_hooks(
-        parameter,
-        std::make_unique<MarkGradient>([hooks = hooks_, event = event, last, device = device_] {
-          if (hooks->running_op != last) return;
-          if (!hooks->moments.empty()) hooks->moments[event].record(device);
-          hooks->progress->mark(event);
+        parameter, std::make_unique<MarkGradient>([hooks = hooks_, event = event, last] {
+          if (hooks->running_op == last) hooks->mark(event);
         }));
     hooked_.push_back(parameter);
   }
@@ -143,13 +141,6 @@ void ProgramRunner::find_waits() {
   if (!device_.is_cpu()) hooks_->moments.resize(events);
 }
 
-// What the compute thread's stream has been given so far makes the value of `event`. Communication
-// is marked without a moment: it is over when its call returns.
-void ProgramRunner::mark_compute(std::size_t event) {
-  if (!hooks_->moments.empty()) hooks_->moments[event].record(device_);
-  progress_->mark(event);
-}
-
 void ProgramRunner::record(std::size_t op, std::int64_t start_ns, std::int64_t end_ns) {
   const Op& ran = program_.ops[op];
   const int thread = thread_of_[op];
@@ -189,11 +180,11 @@ bool ProgramRunner::run_op(std::size_t index, TimeShares* shares) {
     for (const Use& use : op.accumulates) {
       const auto event = event_of_.find(use.value);
       if (event != event_of_.end() && last_backward_.at(use.value) == index) {
-        mark_compute(event->second);
+        hooks_->mark(event->second);
       }
     }
   }
-  shares ? mark_compute(index) : progress_->mark(index);
+  shares ? hooks_->mark(index) : progress_->mark(index);
   if (options_.trace) record(index, start, end);
   if (shares) {
     shares->communication += static_cast<double>(start - before_wait) * 1e-9;

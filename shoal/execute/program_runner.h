@@ -50,9 +50,15 @@ class ProgramRunner {
     std::size_t running_op = 0;  // set before backward and read within it
     // By event: when its value is there for other streams, once it is marked. Empty on the CPU.
     std::vector<StreamMoment> moments;
-  };
+    ComputeDevice device;
 
-  void mark_compute(std::size_t event);
+    // What the calling thread's stream has been given so far makes the value of `event`.
+    // Communication is marked without a moment: it is over when its call returns.
+    void mark(std::size_t event) {
+      if (!moments.empty()) moments[event].record(device);
+      progress->mark(event);
+    }
+  };
 
   const Program& program_;
   Options options_;

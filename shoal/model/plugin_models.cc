@@ -23,24 +23,6 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::string first_line_of(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-// Whatever a plugin throws is refused with its own words.
-template <typename Call>
-auto in_plugin(const Call& call) {
-  try {
-    return call();
-  } catch (const Error&) {
-    throw;
-  } catch (const c10::Error& error) {
-    throw InvalidInput(first_line_of(error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw InvalidInput(first_line_of(error.what()));
-  }
-}
-
 std::vector<std::string> faults_of(const Chain& chain, const ModelRequest& request) {
   std::vector<std::string> faults;
   if (chain.size() == 0) faults.emplace_back("its chain has no blocks: give one at least");

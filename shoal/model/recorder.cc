@@ -7,6 +7,7 @@
 #include <map>
 
 #include "shoal/core/error.h"
+#include "shoal/core/first_line.h"
 #include "shoal/model/block_run.h"
 #include "shoal/tensor/element_types.h"
 #include "shoal/tensor/torch_errors.h"
@@ -110,8 +111,6 @@ BlockFacts renamed(BlockFacts facts, const std::string& name) {
   facts.name = name;
   return facts;
 }
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 [[noreturn]] void refuse(const BlockFactory& factory, const std::vector<ActivationFacts>& inputs,
                          const std::string& reason) {
