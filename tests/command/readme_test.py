@@ -26,6 +26,7 @@ REDUCED = [
     (r"^shoal train JOB\.toml(.*)", r"shoal train job.toml\1 --set train.steps=4 --set train.evaluate=false"),
     (r"^shoal run -n 4 -- \./my_program", "shoal run -n 4 -- /bin/true"),
     (r"^shoal (doctor|options)$", r"shoal \1 && true"),
+    (r"^shoal evaluate runs/lamb/step-\d+", "shoal evaluate $(ls -d runs/lamb/step-* | head -n 1)"),
     (r"^source (.*)", r"source \1 && complete -p shoal"),
     (r"^shoal train --trace FILE", "shoal train job.toml --set train.steps=2 --set train.evaluate=false "
      "--trace trace.json"),
@@ -45,12 +46,14 @@ ELSEWHERE = [
     (r"^shoal train fashion\.toml", "augmentation", "shoal/data/augmented_dataset_test.cc"),
     (r"--input holiday/", "needs pictures", "tests/data/inputs_test.py"),
     (r"^shoal init mlp --data csv", "needs a table", "tests/must_show/33_from_a_table_to_predictions.py"),
+    (r"^shoal checkpoint export runs/a/", "needs that step's checkpoint", "tests/command/weights_test.py"),
+    (r"execute\.device=cuda", "a GPU", "shoal/execute/device_test.cc"),
     (r"^shoal completion (zsh|fish)", "shells", "tests/command/completion_test.py"),
 ]
 # Output that is the same on every machine.
 EXACT = [r"^shoal (init|plan|predict|checkpoint export|comm plan)"]
 # Pages whose commands need files or hours that are not shown.
-LISTED = ["docs/data.md"]
+LISTED = ["docs/data.md", "docs/checkpoints.md"]
 
 WORDS = r"(?:shoal|make|torchrun|mpirun|source)"
 STEP = re.compile(r"^    (?:\$ (?P<prompt>.+)|(?P<plain>" + WORDS + r" [^\n]+))$")
@@ -60,7 +63,7 @@ INLINE = re.compile(r"`(" + WORDS + r" [^`\n]*)`")
 def commands_of(text):
     """(command, lines shown below it) in the order of the page; None below one within a sentence."""
     found, shown, fenced, below_prompt = [], None, False, False
-    for line in text.splitlines():
+    for line in re.sub(r"(?m)(^    .*)\\\n\s*", r"\1", text).splitlines():
         fenced ^= line.startswith("```")
         if fenced:
             continue
@@ -89,7 +92,7 @@ def plain(line, exact):
 def is_complete(command, shown):
     """Whether it can run: no word in capitals stands for something, and it is more than a name in a sentence."""
     is_name = shown is None and re.fullmatch(r"shoal( [a-z]+)*", command)
-    return not is_name and not re.search(r"\b(FILE|FOLDER|CHECKPOINT|NAME|K|A B)\b", command)
+    return not is_name and not re.search(r"\b(FILE|FOLDER|CHECKPOINT|NAME|JOB|K|A B)\b", command)
 
 
 class Readme(unittest.TestCase):
@@ -166,6 +169,9 @@ class Readme(unittest.TestCase):
 
     def test_communication(self):
         self.run_page("docs/communication.md")
+
+    def test_training(self):
+        self.run_page("docs/training.md")
 
     def test_other_pages_are_covered_elsewhere(self):
         for page in LISTED:
