@@ -12,6 +12,8 @@ takes a folder of your own instead (FOLDER/CLASS/FILE, all of one size). For 1 a
   pil, cv2  PyTorch's DataLoader with 2 workers, to the same floats (Pillow and OpenCV in a folder of their own)
 Tables: a Parquet and a CSV file of 10 columns (4 float64, 2 float32, 4 integers), one thread, no normalising:
   arrow     pyarrow's read_table and read_csv without threads, to Arrow's table
+  rows      no file: as many doubles of columns written as float32 of rows, and those copied to batches
+  floor     arrow and then rows
   shoal     from opening the file to the last of its batches of 1,024 rows of float32
 A table is read once, as by a job, in a process that has read a small one before.
 Each figure is the median of the repetitions with the smallest and largest beside it; files are in the system's
@@ -37,6 +39,7 @@ PACKAGES = {"pil": "pillow==13.0.0", "cv2": "opencv-python-headless==4.13.0.92"}
 GOALS = [("shoal", "loop", 0.95), ("shoal", "floor", 0.95), ("shoal", "pil", 2), ("shoal", "cv2", 2)]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
+TABLE_COLUMNS = 10
 MAKE_TABLES = """
 import sys
 import numpy, pyarrow, pyarrow.csv, pyarrow.parquet
@@ -155,9 +158,12 @@ def tables(arguments, folder):
     for kind in ("parquet", "csv"):
         small, path = f"{folder}/small.{kind}", f"{folder}/table.{kind}"
         found = measure({"arrow": ([PYTHON, "-c", READ_TABLE, small, path], None),
+                         "rows": ([BENCH, "rows", arguments.rows, TABLE_COLUMNS], None),
                          "shoal": ([BENCH, "table", small, path], None)}, arguments.repetitions)
+        found["floor"] = [{key: 1 / (1 / arrow[key] + 1 / rows[key]) for key in arrow}
+                          for arrow, rows in zip(found["arrow"], found["rows"])]
         title = f"{kind}, {arguments.rows} rows, {os.path.getsize(path) / 1e6:.0f} MB"
-        results[title] = {"figures": found, "ratios": show(title, found, [("shoal", "arrow", 0.9)])}
+        results[title] = {"figures": found, "ratios": show(title, found, [("shoal", "arrow", 0.9), ("shoal", "floor", 0.9)])}
     return results
 
 

@@ -7,6 +7,8 @@
 //   data_bench loader FOLDER THREADS    shoal: the same pictures as normalised float32, in batches
 //   data_bench table SMALL FILE         shoal: a table, from opening it to the last of its batches;
 //                                       SMALL is one to load Arrow with
+//   data_bench rows ROWS COLUMNS        no file: doubles of columns to float32 of rows, those to
+//                                       batches, which is what shoal does after Arrow has read
 //
 // `loop`, `floor` and `loader` go over the files once, then again for a second or more. All print
 // JSON: samples a second on the clock, and a second of a core. FOLDER holds a folder for each
@@ -30,6 +32,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -259,8 +262,9 @@ Rate rate_of_loader(const std::string& folder, int threads) {
 
 // --- tables --------------------------------------------------------------------------------------
 
+constexpr std::int64_t kTableBatch = 1024;
+
 std::int64_t read_table(const std::string& file) {
-  constexpr std::int64_t kTableBatch = 1024;
   shoal::DataOptions options;
   options.name = file.ends_with(".parquet") ? shoal::DataName::parquet : shoal::DataName::typed_csv;
   options.path = file;
@@ -281,6 +285,35 @@ Rate rate_of_table(const std::string& small, const std::string& file) {
   std::ifstream content(file, std::ios::binary);
   (void)content.ignore(std::numeric_limits<std::streamsize>::max());
   return measured([&] { return read_table(file); });
+}
+
+// The least that makes batches of columns: blocks that lie in the cache, as Arrow gives them, are
+// written into a table of rows, once into memory that is new, and copied from there.
+Rate rate_of_rows(std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kRowsAtOnce = 8192;
+  const std::vector<double> block(static_cast<std::size_t>(kRowsAtOnce), 1.5);
+  std::vector<float> batch(static_cast<std::size_t>(kTableBatch * columns));
+  volatile float seen = 0;
+  return measured([&] {
+    const auto table = std::make_unique_for_overwrite<float[]>(  // NOLINT(*-avoid-c-arrays)
+        static_cast<std::size_t>(rows * columns));
+    for (std::int64_t first = 0; first < rows; first += kRowsAtOnce) {
+      const std::int64_t count = std::min(kRowsAtOnce, rows - first);
+      for (std::int64_t c = 0; c < columns; ++c) {
+        float* to = table.get() + first * columns + c;
+        for (std::int64_t i = 0; i < count; ++i, to += columns) {
+          *to = static_cast<float>(block[static_cast<std::size_t>(i)]);
+        }
+      }
+    }
+    for (std::int64_t first = 0; first < rows; first += kTableBatch) {
+      const std::int64_t count = std::min(kTableBatch, rows - first);
+      std::memcpy(batch.data(), table.get() + first * columns,
+                  static_cast<std::size_t>(count * columns) * sizeof(float));
+      seen = batch.front();
+    }
+    return rows;
+  });
 }
 
 void in_turn() {
@@ -316,6 +349,9 @@ void run(const std::vector<std::string>& words) {
     return print(rate_of_loader(words[1], std::stoi(words[2])));
   }
   if (kind == "table" && words.size() == 3) return print(rate_of_table(words[1], words[2]));
+  if (kind == "rows" && words.size() == 3) {
+    return print(rate_of_rows(std::stoll(words[1]), std::stoll(words[2])));
+  }
   throw std::invalid_argument("usage: as the first lines of bench/data_bench.cc say");
 }
 

@@ -11,7 +11,7 @@
 namespace shoal {
 namespace {
 
-constexpr std::int64_t kPixels = 3 * 32 * 32;
+constexpr std::int64_t kPixels = std::int64_t{3} * 32 * 32;
 
 // One record of either set.
 struct Format {

@@ -64,10 +64,10 @@ Files read_idx_folder(const DataOptions& options, std::int64_t classes,
   return files;
 }
 
-Files read_fashion_mnist(const DataOptions& options, std::stop_token stop) {
+Files read_fashion_mnist(const DataOptions& options, const std::stop_token& stop) {
   Files files;
   try {
-    files = read_idx_folder(options, kFashionClasses, std::move(stop));
+    files = read_idx_folder(options, kFashionClasses, stop);
   } catch (const InvalidInput& error) {
     throw InvalidInput(
         fmt::format("{}: install the package dataset-fashion-mnist, or set "
@@ -80,20 +80,20 @@ Files read_fashion_mnist(const DataOptions& options, std::stop_token stop) {
   return files;
 }
 
-Files read_cifar_folder(const DataOptions& options, std::stop_token stop) {
+Files read_cifar_folder(const DataOptions& options, const std::stop_token& stop) {
   CifarLabel label = CifarLabel::cifar10;
   if (options.name == DataName::cifar100) {
     label = options.csv.label == "coarse" ? CifarLabel::coarse : CifarLabel::fine;
   }
-  TrainAndTest both = read_cifar(options.path, label, std::move(stop));
+  TrainAndTest both = read_cifar(options.path, label, stop);
   return {.train = std::move(both.train), .test = std::move(both.test)};
 }
 
-Files read_csv_files(const DataOptions& options, std::stop_token stop) {
+Files read_csv_files(const DataOptions& options, const std::stop_token& stop) {
   Files files;
   files.train = samples_of(read_csv(options.path, options.csv, stop), options.csv, options.classes);
   if (options.test_path.empty()) return files;
-  files.test = samples_of(read_csv(options.test_path, options.csv, std::move(stop)), options.csv,
+  files.test = samples_of(read_csv(options.test_path, options.csv, stop), options.csv,
                           files.train.answers.classes);
   const auto& names = files.train.feature_names;
   const auto& test_names = files.test->feature_names;
@@ -109,7 +109,7 @@ Files read_csv_files(const DataOptions& options, std::stop_token stop) {
   return files;
 }
 
-Files read_npy_files(const DataOptions& options, std::stop_token stop) {
+Files read_npy_files(const DataOptions& options, const std::stop_token& stop) {
   NpyOptions npy{.task = options.csv.task,
                  .classes = options.classes,
                  .allow_non_finite = options.csv.allow_non_finite};
@@ -117,7 +117,7 @@ Files read_npy_files(const DataOptions& options, std::stop_token stop) {
   files.train = read_npy_samples(options.path, options.labels_path, npy, stop);
   if (options.test_path.empty()) return files;
   npy.classes = files.train.answers.classes;
-  files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, std::move(stop));
+  files.test = read_npy_samples(options.test_path, options.test_labels_path, npy, stop);
   require_equal_form(files.train, *files.test, options.test_path);
   if (files.test->answers != files.train.answers) {
     throw InvalidInput(fmt::format("{}: expected {} as in {}, found {}", options.test_labels_path,
@@ -127,19 +127,19 @@ Files read_npy_files(const DataOptions& options, std::stop_token stop) {
   return files;
 }
 
-Files read_files(const DataOptions& options, std::stop_token stop) {
+Files read_files(const DataOptions& options, const std::stop_token& stop) {
   switch (options.name) {
     case DataName::fashion_mnist:
-      return read_fashion_mnist(options, std::move(stop));
+      return read_fashion_mnist(options, stop);
     case DataName::idx:
-      return read_idx_folder(options, options.classes, std::move(stop));
+      return read_idx_folder(options, options.classes, stop);
     case DataName::cifar10:
     case DataName::cifar100:
-      return read_cifar_folder(options, std::move(stop));
+      return read_cifar_folder(options, stop);
     case DataName::csv:
-      return read_csv_files(options, std::move(stop));
+      return read_csv_files(options, stop);
     case DataName::npy:
-      return read_npy_files(options, std::move(stop));
+      return read_npy_files(options, stop);
     case DataName::typed_csv:
     case DataName::parquet:
     case DataName::image_folder:
@@ -221,8 +221,8 @@ DataSplits cut_into_parts(const DataOptions& options, const std::shared_ptr<cons
   return splits;
 }
 
-DataSplits open_files(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
-  Files files = read_files(options, std::move(stop));
+DataSplits open_files(const DataOptions& options, std::uint64_t seed, const std::stop_token& stop) {
+  Files files = read_files(options, stop);
   const bool uncut = !files.test.has_value();
   Split split = split_rows(files.train.count, uncut ? options.test : 0, options.validation, seed,
                            name_of(options.name));
@@ -327,22 +327,23 @@ DataSplits open_text(const DataOptions& options, const std::stop_token& stop) {
   return splits;
 }
 
-DataSplits open_plugin(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
-  DataParts parts = open_plugin_data(options, seed, std::move(stop));
+DataSplits open_plugin(const DataOptions& options, std::uint64_t seed,
+                       const std::stop_token& stop) {
+  DataParts parts = open_plugin_data(options, seed, stop);
   Split split = split_rows(parts.train->size(), parts.test ? 0 : options.test, options.validation,
                            seed, options.dataset);
   return cut_into_parts(options, parts.train, std::move(parts.test), std::move(split));
 }
 
-DataSplits open_any(const DataOptions& options, std::uint64_t seed, std::stop_token stop) {
+DataSplits open_any(const DataOptions& options, std::uint64_t seed, const std::stop_token& stop) {
   if (options.name == DataName::random) return open_random(options, seed);
   if (options.name == DataName::text) return open_text(options, stop);
-  if (options.name == DataName::plugin) return open_plugin(options, seed, std::move(stop));
+  if (options.name == DataName::plugin) return open_plugin(options, seed, stop);
   if (options.name == DataName::image_folder) return open_image_folder(options, seed, stop);
   if (options.name == DataName::typed_csv || options.name == DataName::parquet) {
     return open_table(options, seed, stop);
   }
-  return open_files(options, seed, std::move(stop));
+  return open_files(options, seed, stop);
 }
 
 }  // namespace
@@ -355,10 +356,10 @@ std::string DataSplits::summary() const {
 }
 
 DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataSpanSink& sink,
-                     std::stop_token stop) {
+                     const std::stop_token& stop) {
   require_none(options.problems());
   const auto start = std::chrono::steady_clock::now();
-  DataSplits splits = open_any(options, seed, std::move(stop));
+  DataSplits splits = open_any(options, seed, stop);
   if (sink) {
     sink({.name = "preprocess",
           .batch = -1,
@@ -401,21 +402,21 @@ std::optional<SampleForm> sample_form_ahead(const DataOptions& options) {
 }
 
 DataOpening::DataOpening(DataOptions options, std::uint64_t seed, DataSpanSink sink)
-    : thread_(
-          [this, options = std::move(options), seed, sink = std::move(sink)](std::stop_token stop) {
-            std::optional<DataSplits> splits;
-            std::exception_ptr failure;
-            try {
-              name_this_thread("shoal-data");
-              splits = open_data(options, seed, sink, std::move(stop));
-            } catch (...) {
-              failure = std::current_exception();
-            }
-            const std::lock_guard lock(mutex_);
-            splits_ = std::move(splits);
-            failure_ = failure;
-            done_.notify_all();
-          }) {}
+    : thread_([this, options = std::move(options), seed,
+               sink = std::move(sink)](const std::stop_token& stop) {
+        std::optional<DataSplits> splits;
+        std::exception_ptr failure;
+        try {
+          name_this_thread("shoal-data");
+          splits = open_data(options, seed, sink, stop);
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        const std::lock_guard lock(mutex_);
+        splits_ = std::move(splits);
+        failure_ = failure;
+        done_.notify_all();
+      }) {}
 
 DataSplits DataOpening::take(Deadline deadline) {
   std::unique_lock lock(mutex_);

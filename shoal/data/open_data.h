@@ -40,7 +40,7 @@ struct DataSplits {
 // Throws InvalidInput for options with problems(), missing files and files that do not belong
 // together, Corrupt for damaged ones, Cancelled after a stop (within a few ms while reading).
 DataSplits open_data(const DataOptions& options, std::uint64_t seed, const DataSpanSink& sink = {},
-                     std::stop_token stop = {});
+                     const std::stop_token& stop = {});
 
 // What a model has to know of the data to be built.
 struct SampleForm {

@@ -7,9 +7,9 @@ namespace shoal {
 namespace {
 
 // What the data module's threads do, on a lane of its own.
-DataSpanSink spans_into(const std::shared_ptr<Trace>& trace) {
+DataSpanSink spans_into(std::shared_ptr<Trace> trace) {
   if (!trace) return {};
-  return [trace](const DataSpan& span) { trace->add(trace_span(span)); };
+  return [trace = std::move(trace)](const DataSpan& span) { trace->add(trace_span(span)); };
 }
 
 std::vector<std::int64_t> with_samples(std::int64_t samples,
