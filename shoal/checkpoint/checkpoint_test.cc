@@ -18,6 +18,7 @@
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -63,12 +64,6 @@ void alter(const std::filesystem::path& file, std::size_t offset) {
 
 class CheckpointTest : public ::testing::Test {
  protected:
-  CheckpointTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "shoal-test-XXXXXX").string();
-    root_ = mkdtemp(name.data());
-  }
-  ~CheckpointTest() override { std::filesystem::remove_all(root_); }
-
   std::filesystem::path path() const { return root_ / "runs"; }
   CheckpointOptions options(std::int64_t keep = 2) const {
     return {.path = path().string(), .every_steps = 1, .keep = keep};
@@ -100,7 +95,7 @@ class CheckpointTest : public ::testing::Test {
     return "nothing was refused";
   }
 
-  std::filesystem::path root_;
+  TempFolder root_;
 };
 
 TEST_F(CheckpointTest, SeveralRanksWriteWhatAnyNumberReads) {

@@ -9,6 +9,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 using ::testing::HasSubstr;
 
 std::filesystem::path npy_file() {
-  return std::filesystem::path(testing::TempDir()) / "shoal_npy_test.npy";
+  static const TempFolder folder;
+  return folder / "array.npy";
 }
 
 std::string npy_refusal(const std::string& content) {

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -17,15 +18,8 @@ using ::testing::HasSubstr;
 
 class Safetensors : public ::testing::Test {
  protected:
-  Safetensors() {
-    std::string name = (std::filesystem::temp_directory_path() / "shoal-test-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~Safetensors() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path write(const std::string& bytes) const {
-    std::ofstream(folder_ / "x.safetensors", std::ios::binary | std::ios::trunc) << bytes;
-    return folder_ / "x.safetensors";
+    return folder_.write("x.safetensors", bytes);
   }
 
   // "" when the bytes are taken.
@@ -39,7 +33,7 @@ class Safetensors : public ::testing::Test {
     return "";
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 std::string with_length(std::uint64_t length, const std::string& rest) {

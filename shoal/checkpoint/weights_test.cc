@@ -11,6 +11,7 @@
 #include "shoal/checkpoint/npy.h"
 #include "shoal/comm/world.h"
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -24,9 +25,6 @@ using ::testing::Not;
 class SavedWeights : public testing::Test {
  protected:
   SavedWeights() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "shoal-weights-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
     run_ranks(1, {}, [&](World& world) {
       CheckpointWriter writer({.path = (folder_ / "run").string()}, 0, 1);
       writer.begin(7,
@@ -39,12 +37,11 @@ class SavedWeights : public testing::Test {
       writer.finish(*world.form_group("all", {0}, soon), soon);
     });
   }
-  ~SavedWeights() override { std::filesystem::remove_all(folder_); }
 
   std::filesystem::path checkpoint() const { return folder_ / "run" / "step-00000007"; }
 
   const at::Tensor weight_ = at::arange(6, at::kFloat).reshape({2, 3});
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 void expect_same(const Weights& weights, const at::Tensor& weight) {
@@ -62,7 +59,7 @@ TEST_F(SavedWeights, AreTheSameInEveryFormWithoutStatesOfTheOptimizer) {
   export_npy(Checkpoint(checkpoint()), folder_ / "npy");
   expect_same(Weights(folder_ / "npy"), weight_);
   EXPECT_THROW(export_npy(Checkpoint(checkpoint()), folder_ / "npy"), InvalidInput);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
     EXPECT_EQ(entry.path().filename().string().find(".tmp."), std::string::npos);
   }
 }

@@ -15,6 +15,7 @@
 #include "shoal/cli/exit_codes.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 // As without the sanitizer, an allocation that is too large fails; it does not end the program.
@@ -76,7 +77,8 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
                                   "step 0: 0>1 +[2], 1>2 +[0], 2>0 +[1]\n"));
   EXPECT_THAT(ran.out, HasSubstr("4 steps, 4.69 KiB in all, 1.56 KiB at most from one rank\n"
                                  "rank 0 sends 1.56 KiB  to 1: 1.56 KiB\n"));
-  const auto file = std::filesystem::path(testing::TempDir()) / "plan.json";
+  const TempFolder folder;
+  const auto file = folder / "plan.json";
   run_shoal(
       {"comm", "plan", "--algorithm", "ring", "-n", "3", "--elements", "300", "--json", file});
   const auto json = nlohmann::json::parse(read_file(file));
@@ -84,7 +86,6 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
   EXPECT_EQ(json["bytes_from_rank"], (std::vector<int>{1600, 1600, 1600}));
   EXPECT_EQ(json["transfers"].size(), 12U);
   EXPECT_EQ(json["transfers"][0]["bytes"], 400);
-  std::filesystem::remove(file);
   expect_refused({"comm", "plan", "--json", "/nowhere/at/all/plan.json"}, "/nowhere/at/all");
   expect_refused({"comm", "plan", "--algorithm", "rign"}, "choose one of two_shot, ring");
   expect_refused({"comm", "plan", "-n", "0"}, "give 1 to 128 ranks");
@@ -93,8 +94,9 @@ TEST(CommandLine, PlansOfAllReducesArePrinted) {
 }
 
 TEST(CommandLine, PlansOverATopologyAreForetold) {
-  const auto file = std::filesystem::path(testing::TempDir()) / "links.toml";
-  const auto json_file = std::filesystem::path(testing::TempDir()) / "links.json";
+  const TempFolder folder;
+  const auto file = folder / "links.toml";
+  const auto json_file = folder / "links.json";
   replace_file(file,
                "ranks = 3\nlinks = [{ between = [0, 1], GB_per_s = 0.001 }, "
                "{ between = [1, 2], GB_per_s = 0.002 }]\n");
@@ -115,12 +117,11 @@ TEST(CommandLine, PlansOverATopologyAreForetold) {
   expect_refused({"comm", "plan", "--topology", file}, "two_shot sends from rank 0 to rank 2");
   expect_refused({"comm", "plan", "--topology", file, "-n", "2"}, "has 3 ranks; leave -n out");
   expect_refused({"comm", "plan", "--topology", "/nowhere/links.toml"}, "/nowhere/links.toml");
-  std::filesystem::remove(file);
-  std::filesystem::remove(json_file);
 }
 
 TEST(CommandLine, EnginesAreTriedOnThisMachine) {
-  const auto file = std::filesystem::path(testing::TempDir()) / "engines.json";
+  const TempFolder folder;
+  const auto file = folder / "engines.json";
   const Ran ran = run_shoal({"comm", "engines", "--json", file});
   EXPECT_EQ(ran.code, kOk) << ran.out;
   EXPECT_THAT(
@@ -134,7 +135,6 @@ TEST(CommandLine, EnginesAreTriedOnThisMachine) {
   }
   // What is not installed has a reason.
   for (const char* mpi : {"openmpi", "mpich"}) EXPECT_EQ(json[mpi]["cpu"].size(), 10U) << mpi;
-  std::filesystem::remove(file);
   expect_refused({"comm", "engines", "--json", "/nowhere/at/all.json"}, "/nowhere/at");
 }
 
@@ -156,8 +156,7 @@ TEST(CommandLine, CollectivesAreMeasuredOnThisMachine) {
                          "--ranks-per-host", "2"})
                   .out,
               HasSubstr("4 processes over shm, 2 a host: "));
-  const auto folder = std::filesystem::path(testing::TempDir()) / "comm_bench";
-  std::filesystem::create_directories(folder);
+  const TempFolder folder;
   const std::string json = folder / "figures.json";
   const std::string svg = folder / "chart.svg";
   const Ran ran = run_shoal({"comm", "bench", "--engine", "memory", "--from", "1024", "--to",
@@ -171,17 +170,15 @@ TEST(CommandLine, CollectivesAreMeasuredOnThisMachine) {
   EXPECT_EQ(figures["sizes"][2]["bytes"], 16384);
   EXPECT_GT(figures["machine_after"]["copied_bytes_per_second"], 0);
   EXPECT_THAT(read_file(svg), AllOf(StartsWith("<svg "), HasSubstr(">4 KiB</text>")));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(CommandLine, AlgorithmsAreTunedOnThisMachine) {
-  const std::filesystem::path folder = testing::TempDir();
+  const TempFolder folder;
   const std::string file = folder / "tuned.toml";
   const auto tune = [&](const std::string& ranks) {
     return run_shoal({"comm", "tune", "--engine", "memory", "--operation", "reduce_scatter", "-n",
                       ranks, "--from", "4096", "--to", "16384", "--rounds", "1", "--output", file});
   };
-  std::filesystem::remove(file);
   const Ran ran = tune("2,3");
   EXPECT_EQ(ran.code, kOk) << ran.err;
   EXPECT_THAT(ran.out,

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "shoal/cli/version_text.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -26,26 +27,22 @@ using ::testing::MatchesRegex;
 class MadeUpMachine : public testing::Test {
  protected:
   MadeUpMachine() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shoal-doctor-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
     places_.proc = root_ / "proc";
     places_.sys = root_ / "sys";
-    places_.shared_memory = root_;
-    places_.temporary = root_;
+    places_.shared_memory = root_.path();
+    places_.temporary = root_.path();
     places_.search_path = {root_ / "bin"};
     places_.environment = [this](const std::string& name) -> std::optional<std::string> {
       const auto found = variables_.find(name);
       return found == variables_.end() ? std::nullopt : std::optional(found->second);
     };
   }
-  ~MadeUpMachine() override { std::filesystem::remove_all(root_); }
 
   void write(const std::filesystem::path& file, const std::string& content) const {
-    std::filesystem::create_directories((root_ / file).parent_path());
-    std::ofstream(root_ / file) << content;
+    (void)root_.write(file, content);
   }
 
-  std::filesystem::path root_;
+  TempFolder root_;
   std::map<std::string, std::string> variables_;
   MachinePlaces places_;
 };

@@ -226,7 +226,9 @@ Finding check_bf16(const MachinePlaces& places) {
   Finding finding{
       .subject = "bfloat16", .looked_at = file.string(), .found = "computed by " + with};
   if (with.empty()) {
-    finding.found = "not computed by this processor: train.precision = \"bf16\" would be slower";
+    finding.found =
+        "not computed by this processor: in train.precision = \"bf16\" a convolution takes many "
+        "times as long";
     finding.standing = Standing::slower;
     finding.remedy = "keep train.precision = \"fp32\"";
   }

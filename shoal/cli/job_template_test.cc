@@ -10,7 +10,9 @@
 #include <sstream>
 
 #include "shoal/cli/command_line.h"
+#include "shoal/cli/doctor_checks.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/model/zoo.h"
 #include "shoal/train/job.h"
 
@@ -21,12 +23,15 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::filesystem::path template_file() {
-  return std::filesystem::path(testing::TempDir()) / "shoal_template_test.toml";
+std::filesystem::path file_named(const std::string& name) {
+  static const TempFolder folder;
+  return folder / name;
 }
 
+std::filesystem::path template_file() { return file_named("job.toml"); }
+
 std::string text_file() {
-  const auto file = std::filesystem::path(testing::TempDir()) / "shoal_template_test.txt";
+  const auto file = file_named("text.txt");
   std::ofstream text(file);
   for (int i = 0; i < 200; ++i) text << "line " << i * i << "\n";
   return file;
@@ -125,8 +130,25 @@ TEST(Init, RefusesToOverwriteAndWhatWouldNotRun) {
   EXPECT_EQ(read_file(file), "mine");
 }
 
+TEST(Train, SaysWhereTheProcessorDoesNotComputeBfloat16) {
+  const std::string file = template_file();
+  ASSERT_EQ(shoal_says({"init", "mlp", "-o", file, "--force"}).code, 0);
+  std::vector<std::string> words{"train", file,
+                                 "--set", "train.steps=1",
+                                 "--set", "train.evaluate=false",
+                                 "--set", "train.batch=4",
+                                 "--set", "train.precision=bf16"};
+  const Initialised told = shoal_says(words);
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_EQ(told.err.starts_with("note: bfloat16: not computed by this processor"),
+            check_bf16({}).standing != Standing::good)
+      << told.err;
+  words.emplace_back("--quiet");
+  EXPECT_EQ(shoal_says(words).err, "");
+}
+
 TEST(Init, TakesATableOfOnesOwn) {
-  const auto table = std::filesystem::path(testing::TempDir()) / "shoal_template_test.csv";
+  const auto table = file_named("table.csv");
   {
     std::ofstream csv(table);
     for (int i = 0; i < 40; ++i) csv << i % 7 << "," << i << "," << i % 2 << "\n";

@@ -10,12 +10,14 @@
 #include "shoal/checkpoint/npy.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
 
 std::string prediction_path() {
-  return std::filesystem::path(testing::TempDir()) / "shoal_prediction_test";
+  static const TempFolder folder;
+  return folder / "predictions";
 }
 
 // Probabilities 1/4, 1/2, 1/4: the first of two equal classes goes first.

@@ -10,6 +10,7 @@
 
 #include "shoal/cli/commands.h"
 #include "shoal/cli/console_observer.h"
+#include "shoal/cli/doctor_checks.h"
 #include "shoal/cli/exit_codes.h"
 #include "shoal/core/cores.h"
 #include "shoal/core/error.h"
@@ -154,6 +155,14 @@ int train_as_threads(WorkerRun& run, int workers) {
   return code;
 }
 
+// The one choice of a job that makes it many times slower on some processors, and says nothing.
+void note_slow_precision(const Job& job) {
+  if (job.train.precision != Precision::bf16 || job.execute.device != "cpu") return;
+  const Finding finding = check_bf16({});
+  if (finding.standing == Standing::good) return;
+  std::cerr << fmt::format("note: bfloat16: {}: {}\n", finding.found, finding.remedy);
+}
+
 int launch_workers(const TrainArguments& arguments, const Job& job,
                    const std::vector<std::string>& command_line, const StopRequest& stop) {
   LaunchOptions options = arguments.launch;
@@ -195,6 +204,7 @@ int train_command(const TrainArguments& arguments, const std::vector<std::string
     resolved.launch.workers = workers_asked_for(arguments, job);
     const bool several_hosts = resolved.launch.nodes > 1 || !resolved.launch.hosts_file.empty();
     const int workers = resolved.launch.workers;
+    if (!arguments.quiet) note_slow_precision(job);
     if (!several_hosts) (void)job.plan(workers);  // refused once, not by every worker
     if (several_hosts || (arguments.mode == WorkerMode::processes && workers > 1)) {
       return launch_workers(resolved, job, command_line, stop);

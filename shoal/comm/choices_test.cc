@@ -10,6 +10,7 @@
 #include "shoal/comm/tune.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal::test {
 namespace {
@@ -103,31 +104,17 @@ TEST(Choices, SayWhatIsWrongWithAFile) {
       << "every fault at once";
 }
 
-// A file in the folder of tests, gone with this object.
-class ChoicesFile {
- public:
-  explicit ChoicesFile(const ChoiceTable& table, const std::string& name = "choices")
-      : path_(testing::TempDir() + name + std::to_string(getpid()) + ".toml") {
-    replace_file(path_, table.text());
-  }
-  ~ChoicesFile() { std::filesystem::remove(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // Groups do what the table says: the order of additions of each size is that of its algorithm.
 TEST(Choices, DecideInGroupsHowSumsAreMade) {
   constexpr int kSize = 4;
   const Algorithm small = Algorithm::recursive_doubling;
   const Algorithm large = Algorithm::ring;
   for (const Engine engine : {Engine::memory, Engine::tcp, Engine::hierarchical}) {
-    const ChoicesFile file(
-        ChoiceTable({{engine, kReduce, 2, 0, small},
-                     {engine, kReduce, 2, 4000, large},
-                     {engine, Operation::reduce_scatter, 2, 0, Algorithm::ring},
-                     {engine, Operation::broadcast, 2, 0, Algorithm::two_shot}}));
+    const ChoiceTable table({{engine, kReduce, 2, 0, small},
+                             {engine, kReduce, 2, 4000, large},
+                             {engine, Operation::reduce_scatter, 2, 0, Algorithm::ring},
+                             {engine, Operation::broadcast, 2, 0, Algorithm::two_shot}});
+    const TempFile file("choices.toml", table.text());
     CommOptions options = options_of(engine, Algorithm::automatic, kSize);
     options.choices = file.path();
     with_group(kSize, options, [&](Group& group) {
@@ -158,8 +145,9 @@ TEST(Choices, DecideInGroupsHowSumsAreMade) {
 }
 
 TEST(Choices, MustBeTheSameForAllWorkers) {
-  const ChoicesFile one(some_choices(), "one");
-  const ChoicesFile other(ChoiceTable({{Engine::tcp, kReduce, 2, 0, Algorithm::ring}}), "other");
+  const TempFile one("one.toml", some_choices().text());
+  const TempFile other("other.toml",
+                       ChoiceTable({{Engine::tcp, kReduce, 2, 0, Algorithm::ring}}).text());
   const auto store = make_memory_store();
   const auto words = words_of_ranks(2, [&](int rank) {
     CommOptions options;

@@ -16,6 +16,7 @@
 #include "shoal/comm/test_worlds.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal::test {
 namespace {
@@ -62,24 +63,10 @@ std::string toml_of(const Topology& topology) {
   return fmt::format("ranks = {}\nlinks = [\n{}]\n", topology.size(), links);
 }
 
-class TopologyFile {
- public:
-  explicit TopologyFile(const Topology& topology)
-      : path_(std::filesystem::path(testing::TempDir()) /
-              fmt::format("links-{}-{}.toml", getpid(), static_cast<const void*>(&topology))) {
-    replace_file(path_, toml_of(topology));
-  }
-  ~TopologyFile() { std::filesystem::remove(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
 // Runs an all-reduce over links that carry what the topology says. Returns the seconds of the
 // slowest rank.
 double run(const Case& one, std::size_t elements) {
-  const TopologyFile file(one.topology);
+  const TempFile file("links.toml", toml_of(one.topology));
   CommOptions options;
   options.engine = Engine::tcp;
   options.algorithm = one.algorithm;
@@ -150,11 +137,11 @@ TEST(RatedLinks, TopologiesThatDoNotFitAreRefused) {
     });
     EXPECT_THAT(said, testing::Contains(HasSubstr(words)));
   };
-  const TopologyFile three(Topology::clique(3, {kRate, 0}));
-  const TopologyFile slower(Topology::clique(3, {kRate / 2, 0}));
+  const TempFile three("three.toml", toml_of(Topology::clique(3, {kRate, 0})));
+  const TempFile slower("slower.toml", toml_of(Topology::clique(3, {kRate / 2, 0})));
   Topology parted(3);
   parted.set_both_ways(0, 1, {kRate, 0});
-  const TopologyFile apart(parted);
+  const TempFile apart("apart.toml", toml_of(parted));
   refused(
       2, [&](CommOptions& options, int) { options.topology = three.path(); },
       "has the links of 3 ranks, but the world has 2");

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "shoal/core/check.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -74,21 +75,13 @@ TEST(NameThisThread, KeepsFifteenBytes) {
 // A made-up /proc/self/cgroup and /sys/fs/cgroup.
 class QuotaTest : public testing::Test {
  protected:
-  QuotaTest() {
-    std::string name = (fs::temp_directory_path() / "shoal_cores_test.XXXXXX").string();
-    root_ = ::mkdtemp(name.data());
-  }
-  ~QuotaTest() override { fs::remove_all(root_); }
-  void put(const fs::path& path, const std::string& text) const {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
+  void put(const fs::path& path, const std::string& text) const { (void)root_.write(path, text); }
   std::optional<int> quota(const std::string& membership) const {
     put("membership", membership);
-    return detail::cores_by_quota(root_ / "membership", root_);
+    return detail::cores_by_quota(root_ / "membership", root_.path());
   }
 
-  fs::path root_;
+  TempFolder root_;
 };
 
 TEST_F(QuotaTest, RoundsVersionTwoUp) {
@@ -130,7 +123,7 @@ TEST_F(QuotaTest, WithoutALimitOrWithNonsenseThereIsNone) {
     put("a/cpu.max", text);
     EXPECT_EQ(quota("0::/a\n"), std::nullopt) << text;
   }
-  EXPECT_EQ(detail::cores_by_quota(root_ / "missing", root_), std::nullopt);
+  EXPECT_EQ(detail::cores_by_quota(root_ / "missing", root_.path()), std::nullopt);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "shoal/core/check.h"
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 
 namespace shoal {
 namespace {
@@ -21,21 +22,11 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-// A folder of its own for each test.
 class FileTest : public testing::Test {
  protected:
-  FileTest() {
-    std::string name = (fs::temp_directory_path() / "shoal_file_test.XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~FileTest() override {
-    std::error_code ignored;
-    fs::permissions(folder_, fs::perms::owner_all, ignored);
-    fs::remove_all(folder_, ignored);
-  }
   std::vector<std::string> names() const {
     std::vector<std::string> all;
-    for (const auto& entry : fs::directory_iterator(folder_)) {
+    for (const auto& entry : fs::directory_iterator(folder_.path())) {
       all.push_back(entry.path().filename().string());
     }
     return all;
@@ -52,7 +43,7 @@ class FileTest : public testing::Test {
     return refusal([&] { replace_file(path, "x"); });
   }
 
-  fs::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(FileTest, ReadsBackWhatWasWritten) {
@@ -140,7 +131,7 @@ TEST_F(FileTest, WhatIsNotAFileIsWrittenInPlace) {
 
 TEST_F(FileTest, APathWithoutAFolderIsInTheCurrentOne) {
   const fs::path before = fs::current_path();
-  fs::current_path(folder_);
+  fs::current_path(folder_.path());
   replace_file("here", "x");
   EXPECT_EQ(read_file("here"), "x");
   fs::current_path(before);
@@ -157,7 +148,7 @@ TEST_F(FileTest, TheLongestNameWorks) {
 TEST_F(FileTest, SaysWhyItCannotRead) {
   EXPECT_EQ(refusal([&] { read_file(folder_ / "no"); }),
             "cannot read " + (folder_ / "no").string() + ": there is no such file");
-  EXPECT_THAT(refusal([&] { read_file(folder_); }), HasSubstr("it is a folder, not a file"));
+  EXPECT_THAT(refusal([&] { read_file(folder_.path()); }), HasSubstr("it is a folder, not a file"));
   EXPECT_THAT(refusal([&] { read_file(""); }), HasSubstr("there is no such file"));
 }
 
@@ -165,7 +156,7 @@ TEST_F(FileTest, SaysWhyItCannotWrite) {
   EXPECT_EQ(write_refusal(folder_ / "no" / "a"), "cannot write " + (folder_ / "no/a").string() +
                                                      ": the folder " + (folder_ / "no").string() +
                                                      " does not exist: create it");
-  EXPECT_THAT(write_refusal(folder_), HasSubstr("it is a folder: give the name of a file"));
+  EXPECT_THAT(write_refusal(folder_.path()), HasSubstr("it is a folder: give the name of a file"));
   EXPECT_THAT(write_refusal(folder_ / ""), HasSubstr("it is a folder"));
   replace_file(folder_ / "file", "x");
   EXPECT_THAT(write_refusal(folder_ / "file" / "a"), HasSubstr("is not a folder"));
@@ -173,7 +164,7 @@ TEST_F(FileTest, SaysWhyItCannotWrite) {
 }
 
 TEST_F(FileTest, SaysThatPermissionIsMissing) {
-  ASSERT_EQ(::chmod(folder_.c_str(), 0555), 0);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0555), 0);
   std::string fault;
   std::jthread([&] {
     // Root may write everywhere. The bare system call changes the user of this thread alone.
@@ -184,7 +175,7 @@ TEST_F(FileTest, SaysThatPermissionIsMissing) {
     }
     fault = write_refusal(folder_ / "a");
   }).join();
-  EXPECT_THAT(fault, HasSubstr("no permission in the folder " + folder_.string()));
+  EXPECT_THAT(fault, HasSubstr("no permission in the folder " + folder_.path().string()));
 }
 
 TEST_F(FileTest, AFullDiskIsNamed) {
@@ -253,13 +244,14 @@ TEST_F(FileTest, DirectWritesMakeFilesOfAnySize) {
 // Some file systems, and everything that is not a file, take no direct writes.
 TEST_F(FileTest, DirectWritesWorkWhereTheyAreNotToBeHad) {
   const PageContent content(10'001);
-  for (const fs::path& path : {fs::path("/dev/shm") / folder_.filename(), fs::path("/dev/null")}) {
+  for (const fs::path& path :
+       {fs::path("/dev/shm") / folder_.path().filename(), fs::path("/dev/null")}) {
     AtomicFile file(path);
     file.write_direct(content.bytes());
     file.commit();
   }
-  EXPECT_TRUE(read_file(fs::path("/dev/shm") / folder_.filename()) == content.text());
-  fs::remove(fs::path("/dev/shm") / folder_.filename());
+  EXPECT_TRUE(read_file(fs::path("/dev/shm") / folder_.path().filename()) == content.text());
+  fs::remove(fs::path("/dev/shm") / folder_.path().filename());
 }
 
 TEST_F(FileTest, ADirectWriteThatFailsInTheMiddleLeavesTheOldFileAndNothingElse) {

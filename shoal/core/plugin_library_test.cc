@@ -11,6 +11,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 
 extern "C" {
 extern const shoal::PluginStamp kShoalProgramStamp;
@@ -37,29 +38,15 @@ std::string refusal(const std::filesystem::path& file) {
   return "nothing was refused";
 }
 
-// A file of these bytes, removed in the end.
-class AlteredFile {
- public:
-  AlteredFile(const std::string& name, const std::string& bytes)
-      : path_(std::filesystem::temp_directory_path() / (std::to_string(getpid()) + "-" + name)) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~AlteredFile() { std::filesystem::remove(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 // The good plugin with another stamp.
-AlteredFile with_stamp(const std::string& name, const std::function<void(PluginStamp&)>& alter) {
+TempFile with_stamp(const std::string& name, const std::function<void(PluginStamp&)>& alter) {
   std::string bytes = read_file(kPlugins / "good.so");
   PluginStamp stamp = read_plugin_stamp(kPlugins / "good.so");
   const std::size_t at = bytes.find(kPluginMagic);
   EXPECT_NE(at, std::string::npos);
   alter(stamp);
   std::memcpy(bytes.data() + at, &stamp, sizeof stamp);
-  return AlteredFile(name, bytes);
+  return TempFile(name, bytes);
 }
 
 TEST(PluginLibrary, GivesWhatThePluginRegisters) {
@@ -97,9 +84,9 @@ TEST(PluginLibrary, RefusesWhatIsNoPlugin) {
   EXPECT_THAT(refusal(kPlugins / "none.so"),
               AllOf(HasSubstr("none.so"), HasSubstr("there is no such file")));
   EXPECT_THAT(refusal(kPlugins), HasSubstr("it is a folder"));
-  const AlteredFile text("text.so", "[model]\nname = \"mlp\"\n");
+  const TempFile text("text.so", "[model]\nname = \"mlp\"\n");
   EXPECT_THAT(refusal(text.path()), HasSubstr("text.so is no shared library: it is no ELF file"));
-  const AlteredFile empty("empty.so", "");
+  const TempFile empty("empty.so", "");
   EXPECT_THAT(refusal(empty.path()), HasSubstr("it is no ELF file"));
   EXPECT_THAT(refusal(kPlugins / "no_plugin.so"),
               AllOf(HasSubstr("no_plugin.so is no plugin of shoal"), HasSubstr("SHOAL_PLUGIN")));
@@ -111,29 +98,27 @@ TEST(PluginLibrary, RefusesAFileForAnotherProcessorAndAProgram) {
   const std::string good = read_file(kPlugins / "good.so");
   std::string bytes = good;
   bytes[offsetof(Elf64_Ehdr, e_machine)] = '\x08';  // MIPS
-  EXPECT_THAT(refusal(AlteredFile("mips.so", bytes).path()),
-              HasSubstr("another kind of processor"));
+  EXPECT_THAT(refusal(TempFile("mips.so", bytes).path()), HasSubstr("another kind of processor"));
   bytes = good;
   bytes[EI_CLASS] = ELFCLASS32;
-  EXPECT_THAT(refusal(AlteredFile("short.so", bytes).path()),
-              HasSubstr("another kind of processor"));
+  EXPECT_THAT(refusal(TempFile("short.so", bytes).path()), HasSubstr("another kind of processor"));
   bytes = good;
   bytes[offsetof(Elf64_Ehdr, e_type)] = ET_REL;
-  EXPECT_THAT(refusal(AlteredFile("object.so", bytes).path()),
+  EXPECT_THAT(refusal(TempFile("object.so", bytes).path()),
               HasSubstr("an ELF file of another kind"));
 }
 
 TEST(PluginLibrary, RefusesADamagedFileWherePartsOfItAreMissing) {
   const std::string good = read_file(kPlugins / "good.so");
   for (const std::size_t kept : {good.size() - 1, good.size() / 2, std::size_t{100}}) {
-    const AlteredFile torn("torn.so", good.substr(0, kept));
+    const TempFile torn("torn.so", good.substr(0, kept));
     EXPECT_THAT(refusal<Corrupt>(torn.path()), AllOf(HasSubstr("torn.so is damaged"))) << kept;
   }
   // A table of sections that begins near the largest offset that there is.
   std::string bytes = good;
   const std::uint64_t far = ~std::uint64_t{63};
   std::memcpy(bytes.data() + offsetof(Elf64_Ehdr, e_shoff), &far, sizeof far);
-  EXPECT_THAT(refusal<Corrupt>(AlteredFile("far.so", bytes).path()), HasSubstr("is damaged"));
+  EXPECT_THAT(refusal<Corrupt>(TempFile("far.so", bytes).path()), HasSubstr("is damaged"));
 }
 
 TEST(PluginLibrary, SaysWhichOfTheTwoHasWhatWhereTheyDoNotFit) {
@@ -156,7 +141,7 @@ TEST(PluginLibrary, SaysWhichOfTheTwoHasWhatWhereTheyDoNotFit) {
        "shoal ????????????????????????????"},
   };
   for (const auto& [alter, said] : cases) {
-    const AlteredFile file = with_stamp("altered.so", alter);
+    const TempFile file = with_stamp("altered.so", alter);
     EXPECT_THAT(refusal(file.path()), AllOf(HasSubstr("altered.so does not fit: "), HasSubstr(said),
                                             HasSubstr("build it again"), Not(HasSubstr("\n"))));
   }

@@ -364,7 +364,7 @@ std::vector<Malformed> picture_table() {
        "data/a", "the pictures of a class", "found none"},
       {"folder_no_class",
        [](const TempFolder& folder) { return options_of(DataName::image_folder, folder.path()); },
-       "shoal_data_test", "a folder for each class", "found none"},
+       "shoal-test.", "a folder for each class", "found none"},
       {"folder_test_classes",
        [](const TempFolder& folder) {
          const DataOptions options =

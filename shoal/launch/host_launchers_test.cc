@@ -15,6 +15,7 @@
 
 #include "shoal/comm/store.h"
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/launch/owned_fd.h"
 #include "shoal/launch/secret.h"
 #include "shoal/launch/test_command.h"
@@ -37,9 +38,6 @@ class SshTest : public testing::Test {
     } catch (const InvalidInput& error) {
       GTEST_SKIP() << error.what();
     }
-    std::string name = (std::filesystem::temp_directory_path() / "shoal-ssh-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     port_ = free_port();
     write_configuration();
     serve();
@@ -58,7 +56,6 @@ class SshTest : public testing::Test {
   void TearDown() override {
     server_.reset();
     if (made_run_folder_) ::rmdir("/run/sshd");
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   void write_configuration() {
@@ -109,7 +106,7 @@ class SshTest : public testing::Test {
   }
 
   OwnedFd alone_;  // holds the lock
-  std::filesystem::path folder_;
+  TempFolder folder_;
   std::string sshd_;
   std::string ssh_;
   std::string config_;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/launch/rendezvous_file.h"
 #include "shoal/launch/test_launcher.h"
 
@@ -20,13 +21,6 @@ using testing::HasSubstr;
 // A private folder as XDG_RUNTIME_DIR, gone after the test.
 class RendezvousTest : public testing::Test {
  protected:
-  RendezvousTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "shoal-meet-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
-    folder_ = name;
-  }
-  ~RendezvousTest() override { std::filesystem::remove_all(folder_); }
-
   WorkerPlace place(int rank, int size) const {
     return {.rank = rank,
             .size = size,
@@ -40,7 +34,7 @@ class RendezvousTest : public testing::Test {
             .rendezvous_file = folder_ / "job.meet"};
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 Deadline watchdog() { return Deadline::after(kWatchdog); }
@@ -66,7 +60,7 @@ TEST_F(RendezvousTest, WorkersOfOneHostMeetThroughAFileThatIsGoneAfterwards) {
   }
   for (auto& worker : workers) worker.join();
   EXPECT_EQ(met, kSize);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(RendezvousTest, ARankZeroThatNeverCameIsNamed) {
@@ -87,7 +81,7 @@ TEST_F(RendezvousTest, TheFileGoesWithAServerThatNobodyCameTo) {
     EXPECT_TRUE(std::filesystem::exists(folder_ / "job.meet"));
   }
   server.reset();
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(RendezvousTest, AcrossHostsRankZeroServesAtTheMastersPort) {

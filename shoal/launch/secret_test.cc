@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/launch/rendezvous_file.h"
 
 namespace shoal {
@@ -15,13 +16,6 @@ namespace {
 
 class SecretTest : public testing::Test {
  protected:
-  SecretTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "shoal-secret-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
-    folder_ = name;
-  }
-  ~SecretTest() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path file(const std::string& content, unsigned mode = 0600) {
     const auto path = folder_ / "secret";
     std::ofstream(path) << content;
@@ -29,7 +23,7 @@ class SecretTest : public testing::Test {
     return path;
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(SecretTest, RandomOnesAreLongAndDiffer) {
@@ -56,23 +50,23 @@ TEST_F(SecretTest, MissingEmptyShortAndHugeFilesAreRefused) {
   EXPECT_THROW(read_secret_file(file("")), InvalidInput);
   EXPECT_THROW(read_secret_file(file("0123456789abcde")), InvalidInput);
   EXPECT_THROW(read_secret_file(file(std::string(5000, 'x'))), InvalidInput);
-  EXPECT_THROW(read_secret_file(folder_), InvalidInput);
+  EXPECT_THROW(read_secret_file(folder_.path()), InvalidInput);
 }
 
 TEST_F(SecretTest, APrivateFolderIsPrivate) {
-  ::chmod(folder_.c_str(), 0700);
-  const auto made = private_folder(folder_);
+  ::chmod(folder_.path().c_str(), 0700);
+  const auto made = private_folder(folder_.path());
   EXPECT_EQ(made, folder_ / "shoal");
   struct stat facts {};
   ASSERT_EQ(::stat(made.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0700U);
   ::chmod(made.c_str(), 0755);
-  EXPECT_THROW(private_folder(folder_), InvalidInput);
+  EXPECT_THROW(private_folder(folder_.path()), InvalidInput);
 }
 
 TEST_F(SecretTest, AFolderOthersCanEnterIsNotUsed) {
-  ::chmod(folder_.c_str(), 0755);
-  EXPECT_NE(private_folder(folder_).parent_path(), folder_);
+  ::chmod(folder_.path().c_str(), 0755);
+  EXPECT_NE(private_folder(folder_.path()).parent_path(), folder_.path());
 }
 
 TEST_F(SecretTest, ARendezvousFileIsReadBack) {

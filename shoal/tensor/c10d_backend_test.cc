@@ -85,7 +85,10 @@ TEST(C10dBackendTest, ReducesEveryWay) {
     EXPECT_EQ(reduce(TorchOp::MIN, of(torch::kBFloat16))[2].item<float>(), 2.0F);
     EXPECT_EQ(reduce(TorchOp::MAX, of(torch::kHalf))[2].item<float>(), 3.0F);
     EXPECT_EQ(reduce(TorchOp::BXOR, of(torch::kByte))[2].item<int>(), 1);
-    EXPECT_EQ(reduce(c10d::makePreMulSum(0.5), of(torch::kDouble))[0].item<double>(), 2.5);
+    TorchOp halved;  // what makes one is called differently in LibTorch 2.10
+    halved.op_ = TorchOp::PREMUL_SUM;
+    halved.supplement_ = c10::make_intrusive<c10d::NCCLPreMulSumSupplement>(0.5);
+    EXPECT_EQ(reduce(halved, of(torch::kDouble))[0].item<double>(), 2.5);
     const auto complex = torch::full({2}, c10::complex<float>(1, 2), torch::kComplexFloat);
     const c10::complex<float> sum = reduce(TorchOp::SUM, complex)[0].item<c10::complex<float>>();
     EXPECT_EQ(sum, c10::complex<float>(2, 4));

@@ -58,7 +58,7 @@ TEST(MovingAverage, FollowsTheWeightsByItsDecay) {
 }
 
 TEST(MovingAverage, GoesThroughACheckpointToTheBit) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
   const Settings settings{"train.ema_decay=0.9", "train.optimizer=adamw", path};
   const RunReport expected = run({settings[0], settings[1]}, 3);
@@ -81,7 +81,7 @@ TEST(MovingAverage, GoesThroughACheckpointToTheBit) {
 }
 
 TEST(MovingAverage, ACheckpointWithoutOneIsRefused) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
   run({path, "train.steps=2"}, 1);
   const PreparedJob resumes = prepared({path, "train.ema_decay=0.9"}, 1);
@@ -158,7 +158,7 @@ TEST(EarlyStop, AllWorkersStopAtTheSameStepAndKeepTheBest) {
   EXPECT_EQ(expected.steps, expected.best_step + 6);
   EXPECT_THAT(expected.stopped_early, HasSubstr("has not fallen in 2 evaluations"));
   for (const int workers : {2, 3}) {
-    const Folder folder;
+    const TempFolder folder;
     Settings settings = stopping_job();
     settings.insert(settings.end(), {fmt::format("checkpoint.path={}", (folder / "a").string()),
                                      "checkpoint.every_steps=3", "checkpoint.keep=1"});
@@ -178,7 +178,7 @@ TEST(EarlyStop, AllWorkersStopAtTheSameStepAndKeepTheBest) {
 TEST(EarlyStop, AResumedRunStopsWhereTheUndisturbedOneDoes) {
   const RunReport expected = run(stopping_job(), 2);
   for (const std::int64_t stop : {expected.best_step, expected.best_step + 1}) {
-    const Folder folder;
+    const TempFolder folder;
     Settings settings = stopping_job();
     settings.insert(settings.end(), {fmt::format("checkpoint.path={}", (folder / "a").string()),
                                      "checkpoint.every_steps=3", "checkpoint.keep=1"});

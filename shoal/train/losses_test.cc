@@ -68,7 +68,7 @@ std::string table_of_labels(int rows) {
   return text;
 }
 
-Settings labels_in(const Folder& folder) {
+Settings labels_in(const TempFolder& folder) {
   std::ofstream(folder / "t.csv") << table_of_labels(170);
   return {"data.name=csv", fmt::format("data.path={}", (folder / "t.csv").string()),
           "data.labels=[\"high\", \"more\", \"all\"]", "data.task=multi-label",
@@ -76,7 +76,7 @@ Settings labels_in(const Folder& folder) {
 }
 
 TEST(Losses, OfSeveralLabelsFollowsTheSingleWorker) {
-  const Folder folder;
+  const TempFolder folder;
   Settings settings = labels_in(folder);
   expect_the_single_workers_trajectory(settings, kNumbers);
   settings.emplace_back("train.pos_weight=[1, 0.5, 3]");
@@ -88,7 +88,7 @@ TEST(Losses, OfSeveralLabelsFollowsTheSingleWorker) {
 }
 
 TEST(Losses, SeveralLabelsAreLearned) {
-  const Folder folder;
+  const TempFolder folder;
   Settings settings = labels_in(folder);
   settings.insert(settings.end(),
                   {"train.steps=200", "train.lr=0.5", "train.evaluate_batch=7",
@@ -108,7 +108,7 @@ TEST(Losses, SeveralLabelsAreLearned) {
 }
 
 TEST(Losses, BalancedLabelsWeighWithoutByWith) {
-  const Folder folder;
+  const TempFolder folder;
   const auto data = open_data(prepared(labels_in(folder), 1, kNumbers).job.data, 5);
   TrainOptions options;
   options.pos_weight = "balanced";
@@ -217,7 +217,7 @@ TEST(Losses, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refused({"model.loss=huber"}), ElementsAre(HasSubstr("\"huber\" needs numbers")));
   EXPECT_THAT(refused({"model.loss=cross_entropy"}, kNumbers),
               ElementsAre(HasSubstr("needs classes")));
-  const Folder folder;
+  const TempFolder folder;
   Settings labels = labels_in(folder);
   labels.emplace_back("train.pos_weight=[1]");
   EXPECT_THAT(refused(labels, kNumbers), ElementsAre(HasSubstr("pos_weight has 1 weights, and")));

@@ -10,6 +10,7 @@
 
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/train/metrics_formats.h"
 #include "shoal/train/metrics_observer.h"
 
@@ -67,12 +68,8 @@ std::vector<std::string> records_in(const std::filesystem::path& file,
 class MetricsFiles : public testing::Test {
  protected:
   MetricsFiles() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "shoal-metrics-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
     options_ = {.path = (folder_ / "m").string(), .formats = {"jsonl", "csv", "tensorboard"}};
   }
-  ~MetricsFiles() override { std::filesystem::remove_all(folder_); }
 
   // Steps begin .. end-1, an evaluation after each second one.
   void run(bool resume, std::int64_t begin, std::int64_t end) {
@@ -92,7 +89,7 @@ class MetricsFiles : public testing::Test {
     return std::filesystem::path(options_.path) / format.file;
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
   MetricsOptions options_;
 };
 

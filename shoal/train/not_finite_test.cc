@@ -67,7 +67,7 @@ lr = 0.05
   std::filesystem::path folder() const { return folder_ / "a"; }
 
  private:
-  Folder folder_;
+  TempFolder folder_;
 };
 
 std::string failure_of(const PreparedJob& job) {
@@ -211,7 +211,7 @@ precision = "fp16"
   std::string path() const { return fmt::format("checkpoint.path={}", (folder_ / "a").string()); }
 
  private:
-  Folder folder_;
+  TempFolder folder_;
 };
 
 TEST(Float16, AnOverflowIsSkippedOnAllWorkersAndTheScaleFalls) {

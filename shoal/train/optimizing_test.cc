@@ -39,7 +39,7 @@ TEST(Optimizing, EveryOptimizerFollowsTheSingleWorker) {
 
 TEST(Optimizing, StatesOfEveryOptimizerGoThroughACheckpoint) {
   for (const std::string& optimizer : every_optimizer()) {
-    const Folder folder;
+    const TempFolder folder;
     Settings settings{"train.optimizer=" + optimizer, "train.amsgrad=true", "train.centered=true",
                       fmt::format("checkpoint.path={}", (folder / "a").string())};
     const RunReport expected = run({settings.begin(), settings.begin() + 3}, 2);

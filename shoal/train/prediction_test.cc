@@ -10,6 +10,7 @@
 
 #include "shoal/checkpoint/weights.h"
 #include "shoal/core/error.h"
+#include "shoal/core/test_folder.h"
 #include "shoal/tensor/torch_settings.h"
 #include "shoal/train/trainer.h"
 
@@ -82,12 +83,6 @@ TEST(Prediction, HasTheLossThatAnEvaluationFinds) {
 
 class BeginsWithWeights : public testing::Test {
  protected:
-  BeginsWithWeights() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shoal-begin-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~BeginsWithWeights() override { std::filesystem::remove_all(folder_); }
-
   RunReport trained(const Job& job, int workers) {
     configure_torch(1);
     const PreparedJob ready = prepare(job, workers);
@@ -108,7 +103,7 @@ class BeginsWithWeights : public testing::Test {
     return "accepted";
   }
 
-  std::filesystem::path folder_;
+  TempFolder folder_;
 };
 
 TEST_F(BeginsWithWeights, FromEveryFormAndOnAnyMesh) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "shoal/core/test_folder.h"
 #include "shoal/tensor/torch_settings.h"
 #include "shoal/train/trainer.h"
 
@@ -39,23 +40,9 @@ precision = "fp64"
 evaluate_batch = 16
 )";
 
-// A folder of its own for each test, removed at its end.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shoal-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
 inline PreparedJob prepared(const Settings& settings, int workers, const char* text = kJob) {
   configure_torch(1);
-  const Folder folder;
+  const TempFolder folder;
   std::ofstream(folder / "job.toml") << text;
   return prepare(read_job(folder / "job.toml", settings), workers);
 }

@@ -44,7 +44,7 @@ std::string verses() {
 constexpr int kCharacters = 14;
 
 struct TextJob {
-  Folder folder;
+  TempFolder folder;
   std::string text = kText;
   TextJob() {
     std::ofstream(folder / "t.txt") << verses();

@@ -133,7 +133,7 @@ TEST(Trainer, ClippingUsesTheGlobalNorm) {
 }
 
 TEST(Trainer, NamesStepAndBlockOfWhatIsNotFinite) {
-  const Folder folder;
+  const TempFolder folder;
   {
     std::ofstream csv(folder / "x.csv");
     for (int i = 0; i < 40; ++i) csv << i % 7 << "," << i << "," << i % 2 << "\n";
@@ -162,7 +162,7 @@ lr = 1e30
 }
 
 TEST(Trainer, AResumedRunIsTheUndisturbedOneToTheBit) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
   const RunReport expected = run({"train.optimizer=adamw"}, 3);
   const PreparedJob first =
@@ -198,7 +198,7 @@ class Warnings final : public Observer {
 };
 
 TEST(Trainer, AResumedRunSaysThatItAddsInAnotherOrder) {
-  const Folder folder;
+  const TempFolder folder;
   const auto job = [&](const char* algorithm, const char* steps) {
     return prepared({fmt::format("checkpoint.path={}", (folder / "a").string()), steps,
                      std::string("comm.algorithm=") + algorithm},
@@ -217,7 +217,7 @@ TEST(Trainer, AResumedRunSaysThatItAddsInAnotherOrder) {
 }
 
 TEST(Trainer, RefusesACheckpointOfAnotherModelAndAnotherSeed) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
   run_all(prepared({path, "train.steps=2"}, 2));
   const PreparedJob seed = prepared({path, "seed=12"}, 2);
@@ -291,7 +291,7 @@ TEST(Resume, OtherNumbersOfSamplesAreOtherData) {
 }
 
 TEST(Trainer, RefusesToMixANewRunWithAnOlderOnesCheckpoints) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string path = fmt::format("checkpoint.path={}", (folder / "a").string());
   run_all(prepared({path, "train.steps=2"}, 1));
   EXPECT_THROW(run_all(prepared({path, "train.steps=2"}, 1)), InvalidInput);
@@ -309,7 +309,7 @@ class AsksToStop final : public Observer {
 };
 
 TEST(Trainer, AStopOfOneRankStopsAllAtTheSameStepWithACheckpoint) {
-  const Folder folder;
+  const TempFolder folder;
   const PreparedJob job = prepared({fmt::format("checkpoint.path={}", (folder / "a").string())}, 3);
   std::vector<RunReport> reports(3);
   run_ranks(3, job.job.comm, [&](World& world) {

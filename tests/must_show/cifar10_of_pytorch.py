@@ -62,11 +62,11 @@ def rate(recipe, step, steps):
     return recipe["lr"] * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def accuracy(model, folder):
+def accuracy(model, folder, short):
     pictures, labels = read(folder)
     model.eval()
     correct = 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=short):
         for start in range(0, len(labels), 500):
             inputs = scaled(pictures[start:start + 500]).to(memory_format=torch.channels_last)
             correct += (model(inputs).argmax(1) == labels[start:start + 500]).sum().item()
@@ -78,6 +78,7 @@ def main():
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
+    short = recipe["precision"] == "bf16"
     torch.manual_seed(recipe["seed"])
     plain = ddp.resnet18()
     he_values(plain)
@@ -99,13 +100,13 @@ def main():
                 group["lr"] = rate(recipe, step, steps)
             inputs = scaled(augmented(pictures[rows], own)).to(memory_format=torch.channels_last)
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=short):
                 output = model(inputs)
             F.cross_entropy(output.float(), labels[rows]).backward()
             optimizer.step()
             step += 1
     if rank == 0:
-        print(json.dumps({"accuracy": accuracy(plain, folder / "test")}), flush=True)
+        print(json.dumps({"accuracy": accuracy(plain, folder / "test", short)}), flush=True)
     dist.barrier()
     dist.destroy_process_group()
 
