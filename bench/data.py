@@ -37,9 +37,9 @@ PYTHON = ROOT / ".venv/bin/python"
 PEER = ROOT / "bench/peers/torch_pictures.py"
 PACKAGES = {"pil": "pillow==13.0.0", "cv2": "opencv-python-headless==4.13.0.92"}
 GOALS = [("shoal", "loop", 0.95), ("shoal", "floor", 0.95), ("shoal", "pil", 2), ("shoal", "cv2", 2)]
+TABLE_GOALS = [("shoal", "arrow", 0.9), ("shoal", "floor", 0.9)]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-TABLE_COLUMNS = 10
 MAKE_TABLES = """
 import sys
 import numpy, pyarrow, pyarrow.csv, pyarrow.parquet
@@ -54,6 +54,7 @@ table = pyarrow.table(columns)
 for name, part in (("table", table), ("small", table.slice(0, 1000))):
     pyarrow.parquet.write_table(part, f"{folder}/{name}.parquet")
     pyarrow.csv.write_csv(part, f"{folder}/{name}.csv")
+print(table.num_columns)
 """
 READ_TABLE = """
 import json, sys, time
@@ -153,17 +154,17 @@ def pictures(arguments, folder):
 
 
 def tables(arguments, folder):
-    run([PYTHON, "-c", MAKE_TABLES, folder, arguments.rows])
+    columns = int(run([PYTHON, "-c", MAKE_TABLES, folder, arguments.rows]))
     results = {}
     for kind in ("parquet", "csv"):
         small, path = f"{folder}/small.{kind}", f"{folder}/table.{kind}"
         found = measure({"arrow": ([PYTHON, "-c", READ_TABLE, small, path], None),
-                         "rows": ([BENCH, "rows", arguments.rows, TABLE_COLUMNS], None),
+                         "rows": ([BENCH, "rows", arguments.rows, columns], None),
                          "shoal": ([BENCH, "table", small, path], None)}, arguments.repetitions)
         found["floor"] = [{key: 1 / (1 / arrow[key] + 1 / rows[key]) for key in arrow}
                           for arrow, rows in zip(found["arrow"], found["rows"])]
         title = f"{kind}, {arguments.rows} rows, {os.path.getsize(path) / 1e6:.0f} MB"
-        results[title] = {"figures": found, "ratios": show(title, found, [("shoal", "arrow", 0.9), ("shoal", "floor", 0.9)])}
+        results[title] = {"figures": found, "ratios": show(title, found, TABLE_GOALS)}
     return results
 
 

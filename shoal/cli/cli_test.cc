@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "shoal/cli/command_line.h"
 #include "shoal/cli/console_observer.h"
 #include "shoal/cli/exit_codes.h"
+#include "shoal/cli/test_command_line.h"
 #include "shoal/core/error.h"
 #include "shoal/core/file.h"
 #include "shoal/core/test_folder.h"
@@ -31,19 +31,6 @@ using testing::Not;
 using testing::StartsWith;
 
 // --- the command line ---------------------------------------------------------------------------
-
-struct Ran {
-  int code;
-  std::string out, err;
-};
-
-Ran run_shoal(std::vector<std::string> words) {
-  words.insert(words.begin(), "shoal");
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int code = run_command_line(std::move(words));
-  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
 
 // One line that begins with "error: ", says `what`, and nothing beside it.
 void expect_refused(const std::vector<std::string>& words, const std::string& what) {

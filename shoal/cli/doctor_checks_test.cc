@@ -39,7 +39,7 @@ class MadeUpMachine : public testing::Test {
   }
 
   void write(const std::filesystem::path& file, const std::string& content) const {
-    (void)root_.write(file, content);
+    root_.write(file, content);
   }
 
   TempFolder root_;

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "shoal/cli/command_line.h"
 #include "shoal/cli/doctor_checks.h"
+#include "shoal/cli/test_command_line.h"
 #include "shoal/core/file.h"
 #include "shoal/core/test_folder.h"
 #include "shoal/model/zoo.h"
@@ -82,19 +82,6 @@ TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
   EXPECT_EQ(to_json(read.tables()), asked_for());
 }
 
-struct Initialised {
-  int code;
-  std::string out, err;
-};
-
-Initialised shoal_says(std::vector<std::string> words) {
-  words.insert(words.begin(), "shoal");
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int code = run_command_line(std::move(words));
-  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
-
 TEST(Init, TheFileOfEveryModelTrains) {
   for (const std::string& model : model_names()) {
     SCOPED_TRACE(model);
@@ -103,11 +90,11 @@ TEST(Init, TheFileOfEveryModelTrains) {
     if (model == "bigram" || model == "tcn") {
       words.insert(words.end(), {"--data", "text", "--path", text_file()});
     }
-    const Initialised init = shoal_says(words);
+    const Ran init = run_shoal(words);
     ASSERT_EQ(init.code, 0) << init.err;
     EXPECT_EQ(read_job(file, {}).model.name, model);
-    const Initialised trained = shoal_says({"train", file, "--set", "train.steps=1", "--set",
-                                            "train.evaluate=false", "--set", "train.batch=4"});
+    const Ran trained = run_shoal({"train", file, "--set", "train.steps=1", "--set",
+                                   "train.evaluate=false", "--set", "train.batch=4"});
     EXPECT_EQ(trained.code, 0) << trained.err;
     EXPECT_THAT(trained.out, HasSubstr("weights sha256"));
     EXPECT_EQ(trained.err, "");
@@ -117,34 +104,34 @@ TEST(Init, TheFileOfEveryModelTrains) {
 TEST(Init, RefusesToOverwriteAndWhatWouldNotRun) {
   const std::string file = template_file();
   std::ofstream(file) << "mine";
-  const Initialised there = shoal_says({"init", "mlp", "-o", file});
+  const Ran there = run_shoal({"init", "mlp", "-o", file});
   EXPECT_EQ(there.code, 2);
   EXPECT_THAT(there.err, HasSubstr("is there already: give --force"));
   EXPECT_EQ(read_file(file), "mine");
-  EXPECT_THAT(shoal_says({"init", "mpl", "-o", file, "--force"}).err,
+  EXPECT_THAT(run_shoal({"init", "mpl", "-o", file, "--force"}).err,
               HasSubstr("did you mean 'mlp'?"));
-  EXPECT_THAT(shoal_says({"init", "mlp", "--data", "fashion", "-o", file, "--force"}).err,
+  EXPECT_THAT(run_shoal({"init", "mlp", "--data", "fashion", "-o", file, "--force"}).err,
               HasSubstr("fashion-mnist"));
-  EXPECT_THAT(shoal_says({"init", "mlp", "--data", "csv", "-o", file, "--force"}).err,
+  EXPECT_THAT(run_shoal({"init", "mlp", "--data", "csv", "-o", file, "--force"}).err,
               HasSubstr("path"));
   EXPECT_EQ(read_file(file), "mine");
 }
 
 TEST(Train, SaysWhereTheProcessorDoesNotComputeBfloat16) {
   const std::string file = template_file();
-  ASSERT_EQ(shoal_says({"init", "mlp", "-o", file, "--force"}).code, 0);
+  ASSERT_EQ(run_shoal({"init", "mlp", "-o", file, "--force"}).code, 0);
   std::vector<std::string> words{"train", file,
                                  "--set", "train.steps=1",
                                  "--set", "train.evaluate=false",
                                  "--set", "train.batch=4",
                                  "--set", "train.precision=bf16"};
-  const Initialised told = shoal_says(words);
+  const Ran told = run_shoal(words);
   EXPECT_EQ(told.code, 0) << told.err;
   EXPECT_EQ(told.err.starts_with("note: bfloat16: not computed by this processor"),
             check_bf16({}).standing != Standing::good)
       << told.err;
   words.emplace_back("--quiet");
-  EXPECT_EQ(shoal_says(words).err, "");
+  EXPECT_EQ(run_shoal(words).err, "");
 }
 
 TEST(Init, TakesATableOfOnesOwn) {
@@ -153,12 +140,12 @@ TEST(Init, TakesATableOfOnesOwn) {
     std::ofstream csv(table);
     for (int i = 0; i < 40; ++i) csv << i % 7 << "," << i << "," << i % 2 << "\n";
   }
-  const Initialised init = shoal_says({"init", "mlp", "--data", "csv", "--path", table, "-o", "-"});
+  const Ran init = run_shoal({"init", "mlp", "--data", "csv", "--path", table, "-o", "-"});
   EXPECT_EQ(init.code, 0) << init.err;
   const Job job = read_back(init.out);
   EXPECT_EQ(job.data.path, table.string());
   EXPECT_THAT(init.out, HasSubstr("separator"));
-  const Initialised picture = shoal_says({"init", "convnet", "--data", "csv", "--path", table});
+  const Ran picture = run_shoal({"init", "convnet", "--data", "csv", "--path", table});
   EXPECT_EQ(picture.code, 2);
   EXPECT_THAT(picture.err, HasSubstr("conv"));
 }

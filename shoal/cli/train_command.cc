@@ -76,6 +76,14 @@ struct WorkerRun {
   FirstStep first_step;
 };
 
+// The one choice of a job that makes it many times slower on some processors, and says nothing.
+void note_slow_precision(const Job& job) {
+  if (job.train.precision != Precision::bf16 || job.execute.device != "cpu") return;
+  const Finding finding = check_bf16({});
+  if (finding.standing == Standing::good) return;
+  std::cerr << fmt::format("note: bfloat16: {}: {}\n", finding.found, finding.remedy);
+}
+
 // One rank, from its world to its report. Returns the exit code of a run that did not fail.
 int train_in_world(World& world, WorkerRun& run, const PreparedJob& prepared) {
   const bool speaks = world.rank() == 0;
@@ -86,6 +94,7 @@ int train_in_world(World& world, WorkerRun& run, const PreparedJob& prepared) {
                          .launched = launch_time(run.environment),
                          .trace_file = run.arguments.trace};
   if (speaks) options.observers.push_back(&console);
+  if (speaks && !run.arguments.quiet) note_slow_precision(prepared.job);
   Trainer trainer(world, prepared, std::move(options));
   const RunReport report = trainer.run();
   if (speaks) {
@@ -155,14 +164,6 @@ int train_as_threads(WorkerRun& run, int workers) {
   return code;
 }
 
-// The one choice of a job that makes it many times slower on some processors, and says nothing.
-void note_slow_precision(const Job& job) {
-  if (job.train.precision != Precision::bf16 || job.execute.device != "cpu") return;
-  const Finding finding = check_bf16({});
-  if (finding.standing == Standing::good) return;
-  std::cerr << fmt::format("note: bfloat16: {}: {}\n", finding.found, finding.remedy);
-}
-
 int launch_workers(const TrainArguments& arguments, const Job& job,
                    const std::vector<std::string>& command_line, const StopRequest& stop) {
   LaunchOptions options = arguments.launch;
@@ -204,7 +205,6 @@ int train_command(const TrainArguments& arguments, const std::vector<std::string
     resolved.launch.workers = workers_asked_for(arguments, job);
     const bool several_hosts = resolved.launch.nodes > 1 || !resolved.launch.hosts_file.empty();
     const int workers = resolved.launch.workers;
-    if (!arguments.quiet) note_slow_precision(job);
     if (!several_hosts) (void)job.plan(workers);  // refused once, not by every worker
     if (several_hosts || (arguments.mode == WorkerMode::processes && workers > 1)) {
       return launch_workers(resolved, job, command_line, stop);

@@ -75,7 +75,7 @@ TEST(NameThisThread, KeepsFifteenBytes) {
 // A made-up /proc/self/cgroup and /sys/fs/cgroup.
 class QuotaTest : public testing::Test {
  protected:
-  void put(const fs::path& path, const std::string& text) const { (void)root_.write(path, text); }
+  void put(const fs::path& path, const std::string& text) const { root_.write(path, text); }
   std::optional<int> quota(const std::string& membership) const {
     put("membership", membership);
     return detail::cores_by_quota(root_ / "membership", root_.path());

@@ -63,7 +63,7 @@ INLINE = re.compile(r"`(" + WORDS + r" [^`\n]*)`")
 def commands_of(text):
     """(command, lines shown below it) in the order of the page; None below one within a sentence."""
     found, shown, fenced, below_prompt = [], None, False, False
-    for line in re.sub(r"(?m)(^    .*)\\\n\s*", r"\1", text).splitlines():
+    for line in re.sub(r"\\\n\s*", "", text).splitlines():
         fenced ^= line.startswith("```")
         if fenced:
             continue

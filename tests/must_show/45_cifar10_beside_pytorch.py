@@ -5,12 +5,11 @@ reaches with the same recipe and budget, within 0.5 points.
 SHOAL_CIFAR10=FOLDER    holds train/CLASS/*.jpg and test/CLASS/*.jpg; without it this is skipped
 SHOAL_CIFAR10_EPOCHS=N  of the budget: 3; SHOAL_CIFAR10_SEEDS=N runs of each, whose mean counts: 1
 
-In bf16 where the processor computes it: an epoch takes either of them 8 minutes of two such cores. Elsewhere in fp32, for
-there bf16 takes a minute a step.
+In bf16 where `shoal doctor` finds that the processor computes it: an epoch takes either of them 8 minutes of
+two such cores. Elsewhere in fp32, for there bf16 takes a minute a step.
 """
 import json
 import os
-import re
 from pathlib import Path
 
 from support import REPOSITORY, SHOAL, TEMPORARY, check, finished, job_file, run, settings, skip
@@ -22,12 +21,19 @@ python = REPOSITORY / ".venv/bin/python"
 if run([python, "-c", "import PIL"], expect=None).returncode != 0:
     skip(f"PyTorch's side reads pictures with Pillow: {python} -m pip install pillow")
 
+
+def computes_bf16():
+    report = TEMPORARY / "doctor.json"
+    run([SHOAL, "doctor", "--json", report], expect=None)
+    findings = json.loads(report.read_text())["findings"]
+    return next(one["standing"] for one in findings if one["subject"] == "bfloat16") == "good"
+
+
 EPOCHS = int(os.environ.get("SHOAL_CIFAR10_EPOCHS", "3"))
 SEEDS = int(os.environ.get("SHOAL_CIFAR10_SEEDS", "1"))
 RECIPE = {"epochs": EPOCHS, "batch": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
           "warmup_steps": 78 * EPOCHS}  # a fifth
-HAS_BF16 = re.search(r"^flags.* (avx512_bf16|amx_bf16)\b", Path("/proc/cpuinfo").read_text(), re.M)
-RECIPE["precision"] = "bf16" if HAS_BF16 else "fp32"
+RECIPE["precision"] = "bf16" if computes_bf16() else "fp32"
 LIMIT = 6 * 3600
 job = job_file("cifar10", {
     "model": {"name": "resnet18"},
