@@ -59,24 +59,25 @@ function(shoal_module name)
   endif()
 endfunction()
 
-# One intra-op thread: two OpenMP pools on two cores take each other's time.
-set(SHOAL_TEST_ENVIRONMENT OMP_NUM_THREADS=1 MKL_NUM_THREADS=1)
-
 # More ranks than cores that measure for seconds: beside another program each of their many turns lasts
 # as long as one of its, which makes minutes of them. ctest runs these alone.
 set(SHOAL_LONELY_TESTS_shoal_comm_test Measure.EveryOperationOfEveryEngine)
 
-# One ctest entry per TEST: a process without LibTorch starts in milliseconds.
+# One ctest entry per TEST: a process without LibTorch starts in milliseconds. gtest_discover_tests hands
+# PROPERTIES on as one flat list: a value that is a list would shift all that follow it, silently.
 function(shoal_register_each_test target)
   set(lonely ${SHOAL_LONELY_TESTS_${target}})
   set(common TEST_PREFIX ${target}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set(properties PROPERTIES TIMEOUT 120 ENVIRONMENT "${SHOAL_TEST_ENVIRONMENT}")
-  gtest_discover_tests(${target} ${common} TEST_FILTER "-${lonely}" ${properties})
+  gtest_discover_tests(${target} ${common} TEST_FILTER "-${lonely}" PROPERTIES TIMEOUT 120)
   if(lonely)
-    gtest_discover_tests(${target} ${common} TEST_FILTER "${lonely}" ${properties} RUN_SERIAL TRUE)
+    gtest_discover_tests(${target} ${common} TEST_FILTER "${lonely}" PROPERTIES TIMEOUT 120
+                         RUN_SERIAL TRUE)
   endif()
 endfunction()
+
+# One intra-op thread: two OpenMP pools on two cores take each other's time.
+set(SHOAL_TEST_ENVIRONMENT OMP_NUM_THREADS=1 MKL_NUM_THREADS=1)
 
 # One ctest entry per *_test.cc: loading LibTorch costs half a second each time.
 function(shoal_register_test_files target)

@@ -23,11 +23,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kFloat32 = 4;
+constexpr int kFewestCalls = 5;  // of a repetition
 
 int calls_of(std::int64_t bytes) {
   constexpr std::int64_t kBytesEach = std::int64_t{64} << 20;
-  return static_cast<int>(std::clamp<std::int64_t>(kBytesEach / std::max<std::int64_t>(bytes, 1), 5,
-                                                   MeasureBoard::kMostCalls));
+  return static_cast<int>(std::clamp<std::int64_t>(kBytesEach / std::max<std::int64_t>(bytes, 1),
+                                                   kFewestCalls, MeasureBoard::kMostCalls));
 }
 
 // What the system could give without swapping; unknown: no limit.
@@ -76,15 +77,28 @@ class Measurement {
   Deadline deadline() const { return Deadline::after_seconds(seconds_); }
 
   void measure_size(TimedCalls& calls, std::int64_t bytes) {
-    const int count = calls_of(bytes);
+    const int count = warm_up(calls, calls_of(bytes));
     std::vector<double> slowest;
-    repeat(calls, std::max(2, count / 4));  // to warm up
     for (int repetition = 0; repetition < options_.repetitions; ++repetition) {
       std::vector<double> taken = repeat(calls, count);
       meeting_.take_largest(taken, deadline());
       slowest.insert(slowest.end(), taken.begin(), taken.end());
     }
     if (rank_ == 0) result_ = summary_of(bytes, slowest, count);
+  }
+
+  // Returns how many calls a repetition is to have: `most`, or as many as a second holds where
+  // ranks wait for cores that other programs use too; the same on all ranks.
+  int warm_up(TimedCalls& calls, int most) {
+    constexpr double kSeconds = 1;
+    const auto start = Clock::now();
+    repeat(calls, kFewestCalls);
+    double each = std::chrono::duration<double>(Clock::now() - start).count() / kFewestCalls;
+    meeting_.take_largest({&each, 1}, deadline());
+    const int count =
+        std::max(kFewestCalls, static_cast<int>(std::min<double>(most, kSeconds / each)));
+    repeat(calls, std::max(2, count / 4));
+    return count;
   }
 
   std::vector<double> repeat(TimedCalls& calls, int count) {

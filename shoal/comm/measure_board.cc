@@ -1,9 +1,9 @@
 #include "shoal/comm/measure_board.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -30,13 +30,18 @@ void MeasureBoard::require_running(Deadline deadline, const char* what) const {
 
 void MeasureBoard::meet(int rank, Deadline deadline) {
   constexpr int kSpins = 4000;  // some 50 us
-  const std::uint64_t mine = shared_->arrivals[rank].count.load(std::memory_order_relaxed) + 1;
-  const auto arrive = [&] { shared_->arrivals[rank].count.store(mine, std::memory_order_release); };
+  constexpr std::chrono::milliseconds kSleep{10};
+  const std::uint32_t mine = shared_->arrivals[rank].count.count() + 1;
+  const auto arrive = [&] { shared_->arrivals[rank].count.advance_to(mine); };
   const auto await = [&](int peer) {
-    for (int spins = 0; shared_->arrivals[peer].count.load(std::memory_order_acquire) < mine;
-         ++spins) {
+    Flag& arrived = shared_->arrivals[peer].count;
+    for (int spins = 0; !arrived.reached(mine); ++spins) {
       if (!crowded_ && spins < kSpins) continue;
-      sched_yield();
+      if (const auto now = Deadline::Clock::now(); yielding_.pays(now)) {
+        yielding_.yield(now);
+      } else {
+        arrived.sleep(mine, kSleep);
+      }
       require_running(deadline, "the ranks of the measurement have not all come");
     }
   };

@@ -8,6 +8,8 @@
 #include <exception>
 #include <string>
 
+#include "shoal/comm/flag.h"
+#include "shoal/comm/yielding.h"
 #include "shoal/core/deadline.h"
 
 namespace shoal {
@@ -45,7 +47,7 @@ class MeasureBoard {
  private:
   enum class Kind : std::uint8_t { none, invalid, lost, timed_out, cancelled, other };
   struct alignas(64) Arrivals {
-    std::atomic<std::uint64_t> count{0};
+    Flag count;
   };
   struct Failure {
     std::atomic<Kind> kind{Kind::none};
@@ -63,6 +65,7 @@ class MeasureBoard {
   int ranks_;
   bool crowded_;
   Shared* shared_;
+  Yielding yielding_;
 };
 
 }  // namespace shoal

@@ -9,7 +9,7 @@ void BoardMeeting::take_largest(std::span<double> seconds, Deadline deadline) {
     board_.seconds(rank_, static_cast<int>(i)) = seconds[i];
   }
   meet(deadline);
-  for (std::size_t i = 0; rank_ == 0 && i < seconds.size(); ++i) {
+  for (std::size_t i = 0; i < seconds.size(); ++i) {
     for (int rank = 0; rank < ranks_; ++rank) {
       seconds[i] = std::max(seconds[i], board_.seconds(rank, static_cast<int>(i)));
     }

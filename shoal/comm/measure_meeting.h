@@ -13,7 +13,7 @@ class MeasureMeeting {
   virtual ~MeasureMeeting() = default;
   // Returns when all ranks have called it equally often.
   virtual void meet(Deadline deadline) = 0;
-  // Each becomes the largest of all ranks'. On rank 0 only, or on all.
+  // Each becomes the largest of all ranks', on all of them.
   virtual void take_largest(std::span<double> seconds, Deadline deadline) = 0;
 };
 

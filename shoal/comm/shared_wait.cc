@@ -1,7 +1,6 @@
 #include "shoal/comm/shared_wait.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 
@@ -38,8 +37,9 @@ void SharedWait::slowly(Flag& flag, std::uint32_t count, int peer, const Doing& 
       if (flag.reached(count)) return;
     }
   }
-  while (Deadline::Clock::now() < yielded && !was_aborted()) {
-    sched_yield();
+  auto now = Deadline::Clock::now();
+  while (now < yielded && yielding_.pays(now) && !was_aborted()) {
+    now = yielding_.yield(now);
     if (flag.reached(count)) return;
   }
   while (!flag.reached(count)) {
@@ -52,13 +52,12 @@ void SharedWait::pause(Idle& idle, Flag& flag, std::uint32_t count, int peer, co
                        Deadline deadline) {
   const bool patient = spec_.patience.spins();
   const unsigned round = idle.rounds++;
-  if (round < (patient ? 1000U : 20U)) {
-    pause_core();
-  } else if (round < 1200U) {
-    sched_yield();
+  if (round < (patient ? 1000U : 20U)) return pause_core();
+  const auto now = Deadline::Clock::now();
+  if (round < 1200U && yielding_.pays(now)) {
+    yielding_.yield(now);
   } else {
     // By the clock: on a machine with too few cores a sleep of a millisecond lasts ten.
-    const auto now = Deadline::Clock::now();
     if (now - idle.looked_around >= kLookAround || was_aborted() || deadline.passed()) {
       idle.looked_around = now;
       give_up_if_hopeless(flag, count, peer, doing, deadline);

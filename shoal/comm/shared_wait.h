@@ -14,6 +14,7 @@
 #include "shoal/comm/region.h"
 #include "shoal/comm/roll_call.h"
 #include "shoal/comm/topology.h"
+#include "shoal/comm/yielding.h"
 
 namespace shoal {
 
@@ -104,6 +105,7 @@ class SharedWait {
 
   const SharedGroupSpec& spec_;
   std::atomic<bool> aborted_{false};
+  Yielding yielding_;
   Spent spent_;
 };
 
