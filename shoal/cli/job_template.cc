@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "shoal/train/job.h"
 
@@ -19,19 +21,50 @@ std::string first_sentence(const std::string& help) {
   return help.ends_with('.') ? help.substr(0, help.size() - 1) : help;
 }
 
-// "csv: ..." concerns the data csv, "adam, adamw: ..." these optimizers: the words before a colon
-// name values of a choice of the same table. Whether they leave out the value that was chosen.
+// What a choice is between is said here, when the first sentence does not.
+std::string comment_of(const Option& option) {
+  const std::string words = first_sentence(option.help);
+  const auto is_said = [&](const std::string& value) { return words.find(value) != words.npos; };
+  if (std::all_of(option.values.begin(), option.values.end(), is_said)) return words;
+  if (option.get().is_boolean()) return words;
+  return fmt::format("{} ({})", words, fmt::join(option.values, ", "));
+}
+
+// Whether `help` has `value` in a list of those that it speaks of: "adam, adamw: ...", "npy and
+// ...".
+bool speaks_of(const std::string& help, const std::string& value) {
+  const auto is_of_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  };
+  for (std::size_t at = help.find(value); at != help.npos; at = help.find(value, at + 1)) {
+    if (at > 0 && is_of_word(help[at - 1])) continue;
+    const std::string_view rest = std::string_view(help).substr(at + value.size());
+    for (const std::string_view next : {",", ":", " and ", " without "}) {
+      if (rest.starts_with(next)) return true;
+    }
+  }
+  return false;
+}
+
+// "csv: ..." concerns the data csv, "adam, adamw: ..." these optimizers, "Schedule step: ..." this
+// one: the words before a colon begin with a value of a choice of the same table. Whether they
+// leave out the value that was chosen.
 bool concerns_others(const Option& option, const OptionTable& table) {
   const std::string about = option.help.substr(0, option.help.find(':'));
   if (about.size() == option.help.size()) return false;
   for (const Option& choice : table.options) {
-    if (choice.values.size() < 3) continue;  // not a choice of kinds
-    const std::string chosen = choice.get().is_string() ? choice.get().get<std::string>() : "";
-    const auto names = [&](const std::string& value) { return about.find(value) != about.npos; };
-    if (std::any_of(choice.values.begin(), choice.values.end(), names) &&
-        option.help.find(chosen) == std::string::npos) {
-      return true;
+    // Not a choice of kinds, or the choice itself, which says what its values do.
+    if (choice.values.size() < 3 || choice.name == option.name) continue;
+    std::string first = about;
+    for (const std::string& kind :
+         {choice.name, std::string("Schedule"), std::string("Schedules")}) {
+      if (first.starts_with(kind + " ")) first.erase(0, kind.size() + 1);
     }
+    first.erase(std::min(first.find_first_of(", "), first.size()));
+    if (std::find(choice.values.begin(), choice.values.end(), first) == choice.values.end())
+      continue;
+    const std::string chosen = choice.get().is_string() ? choice.get().get<std::string>() : "";
+    if (!chosen.empty() && !speaks_of(option.help, chosen)) return true;
   }
   return false;
 }
@@ -75,7 +108,7 @@ std::string table_lines(const OptionTable& table, const std::set<std::string>& s
     const std::string key = key_of(option);
     // TOML cannot say that there is no value of any kind.
     if (key.empty() || (!is_set && concerns_others(option, table))) continue;
-    (is_set ? set : unset) += key_lines((is_set ? "" : "# ") + key, first_sentence(option.help));
+    (is_set ? set : unset) += key_lines((is_set ? "" : "# ") + key, comment_of(option));
   }
   if (table.name.empty()) return set + unset;
   return fmt::format("\n{}[{}]\n{}{}", comment_lines(table.help), table.name, set, unset);

@@ -69,6 +69,10 @@ TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
                           HasSubstr("\n# collective_seconds = 300.0")));
   // Of other data, and other optimizers.
   EXPECT_THAT(text, AllOf(Not(HasSubstr("separator")), Not(HasSubstr("nesterov"))));
+  EXPECT_THAT(text, HasSubstr("# How gradients change the weights (sgd, adam, adamw, "));
+  // What says itself what its values do, and what has a colon for other reasons.
+  EXPECT_THAT(text, AllOf(HasSubstr("\n# crop = \"none\""), HasSubstr("\n# non_finite = \"stop\""),
+                          HasSubstr("\n# classes = 0"), HasSubstr("\n# ema_decay = \"none\"")));
   std::string uncommented;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
