@@ -25,8 +25,10 @@ std::string first_sentence(const std::string& help) {
 std::string comment_of(const Option& option) {
   const std::string words = first_sentence(option.help);
   const auto is_said = [&](const std::string& value) { return words.find(value) != words.npos; };
-  if (std::all_of(option.values.begin(), option.values.end(), is_said)) return words;
-  if (option.get().is_boolean()) return words;
+  if (option.get().is_boolean() ||
+      std::all_of(option.values.begin(), option.values.end(), is_said)) {
+    return words;
+  }
   return fmt::format("{} ({})", words, fmt::join(option.values, ", "));
 }
 
@@ -60,11 +62,11 @@ bool concerns_others(const Option& option, const OptionTable& table) {
          {choice.name, std::string("Schedule"), std::string("Schedules")}) {
       if (first.starts_with(kind + " ")) first.erase(0, kind.size() + 1);
     }
-    first.erase(std::min(first.find_first_of(", "), first.size()));
-    if (std::find(choice.values.begin(), choice.values.end(), first) == choice.values.end())
-      continue;
+    first = first.substr(0, first.find_first_of(", "));
+    const bool names_kinds =
+        std::find(choice.values.begin(), choice.values.end(), first) != choice.values.end();
     const std::string chosen = choice.get().is_string() ? choice.get().get<std::string>() : "";
-    if (!chosen.empty() && !speaks_of(option.help, chosen)) return true;
+    if (names_kinds && !chosen.empty() && !speaks_of(option.help, chosen)) return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <thread>
 
+#include "shoal/comm/yielding.h"
 #include "shoal/core/error.h"
 
 namespace shoal {
@@ -19,9 +20,10 @@ struct Envelope {
 };
 
 // Between two looks at all senders. The first ones come at once, then it gives the core away.
-void pause_between_looks(int looks) {
-  if (looks < 100) {
-    std::this_thread::yield();
+void pause_between_looks(int looks, Yielding& yielding) {
+  const auto now = Yielding::Clock::now();
+  if (looks < 100 && yielding.pays(now)) {
+    yielding.yield(now);
   } else {
     std::this_thread::sleep_for(std::chrono::microseconds(std::min(looks, 1000)));
   }
@@ -206,6 +208,7 @@ void Mailbox::fail_posts(int from, const std::exception_ptr& error) {
 
 // Reads from whoever has sent something, until the receive is over.
 void Mailbox::watch_all(const Handle& handle) {
+  Yielding yielding;
   for (int looks = 0; !handle.over(); ++looks) {
     for (int peer = 0; peer < group_.size() && !handle.over(); ++peer) {
       if (peer == group_.rank() || !in_[peer]->idle() || !group_.has_message(peer)) continue;
@@ -214,7 +217,7 @@ void Mailbox::watch_all(const Handle& handle) {
       });
       looks = 0;
     }
-    pause_between_looks(looks);
+    pause_between_looks(looks, yielding);
   }
 }
 

@@ -6,15 +6,17 @@
 #include <atomic>
 #include <chrono>
 
+#include "shoal/core/deadline.h"
+
 namespace shoal {
 
 // Among ranks that wait for each other a yield is the cheapest way to the next one's turn (0.5 us).
-// To a program that computes it gives a whole turn of the scheduler (4 ms; Linux since 6.6 makes up
-// for none of it), and so does every further one; who sleeps instead is woken as soon as its peer
-// has come. Any thread.
+// To a program that computes it gives a whole turn of the scheduler (4 ms with Linux
+// 6.18), and so does every further one; who sleeps instead is woken as soon as its peer has come.
+// Any thread.
 class Yielding {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Deadline::Clock;
 
   // Whether to yield at `now`; otherwise sleep.
   bool pays(Clock::time_point now) const {
