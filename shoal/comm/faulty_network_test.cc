@@ -119,7 +119,7 @@ class FaultyNetwork::Wires {
     Socket listener = listen_tcp("127.0.0.1", 0);
     const int ours = port_of(listener);
     const std::lock_guard lock(mutex_);
-    doors_.push_back({std::move(listener), rank, port});
+    new_doors_.push_back({std::move(listener), rank, port});
     return ours;
   }
   bool has_struck() const { return struck_.load(); }
@@ -132,7 +132,11 @@ class FaultyNetwork::Wires {
   };
 
   void turn() {
-    const std::lock_guard lock(mutex_);
+    {
+      // Never while it polls: it would have the mutex again before one who waits for it wakes up.
+      const std::lock_guard lock(mutex_);
+      doors_.splice(doors_.end(), new_doors_);
+    }
     std::vector<pollfd> entries;
     for (const Door& door : doors_) entries.push_back({door.listener.fd(), POLLIN, 0});
     for (const Wire& wire : wires_) {
@@ -266,10 +270,11 @@ class FaultyNetwork::Wires {
   const Fault fault_;
   const std::optional<Topology> pace_;
   std::atomic<bool> struck_{false};
-  std::mutex mutex_;  // guards doors_ and wires_
-  std::list<Door> doors_;
-  std::list<Wire> wires_;
-  std::jthread thread_;  // last: it uses all of the above
+  std::mutex mutex_;  // guards new_doors_
+  std::list<Door> new_doors_;
+  std::list<Door> doors_;  // of the thread
+  std::list<Wire> wires_;  // likewise
+  std::jthread thread_;    // last: it uses all of the above
 };
 
 FaultyNetwork::FaultyNetwork(const Fault& fault)
