@@ -60,24 +60,22 @@ std::vector<ArrowColumn> columns_of(const arrow::Schema& schema) {
   return columns;
 }
 
-constexpr std::int64_t kRowsAtOnce = 8192;  // ten columns of as many doubles stay in a cache
+constexpr std::int64_t kRowsAtOnce = 4096;        // ten columns of as many doubles stay in a cache
+constexpr std::int64_t kBytesAtOnce = 256 << 10;  // of a column chunk, which may be of any size
 
-// Gives the values of arrays, converted where they are not numbers of 64 bits already. Its memory
-// is used again from array to array.
-class Giving : public arrow::ArrayVisitor {
+// The values of a column's arrays, converted where they are not numbers of 64 bits already. They
+// are borrowed until the next array: its memory is used again.
+class ColumnValues : public arrow::ArrayVisitor {
  public:
-  explicit Giving(const TakeArrowValues& take) : take_(take) {}
-
-  // Rows of the group from `first_row` on, of the column that was asked for as number `column`.
-  void give(const arrow::Array& array, std::size_t column, std::int64_t first_row) {
-    values_ = {.column = column, .first_row = first_row, .numbers = {}, .texts = {}};
+  ArrowValues of(const arrow::Array& array) {
+    values_ = {};
     if (array.null_count() > 0) {
       std::int64_t i = 0;
       while (!array.IsNull(i)) ++i;
       values_.first_absent = i;
     }
     require(array.Accept(this));
-    take_(values_);
+    return values_;
   }
 
   arrow::Status Visit(const arrow::BooleanArray& a) override { return numbers(a); }
@@ -133,7 +131,6 @@ class Giving : public arrow::ArrayVisitor {
     return arrow::Status::OK();
   }
 
-  const TakeArrowValues& take_;
   ArrowValues values_;
   std::vector<double> numbers_;
   std::vector<std::string_view> texts_;
@@ -141,17 +138,19 @@ class Giving : public arrow::ArrayVisitor {
 
 // All of `reader`; `places`: of the columns that were asked for, in its batches.
 void give_all(arrow::RecordBatchReader& reader, const std::vector<int>& places,
-              const TakeArrowValues& take) {
-  Giving giving(take);
+              const TakeArrowRows& take) {
+  std::vector<ColumnValues> columns(places.size());
+  std::vector<ArrowValues> values(places.size());
   std::shared_ptr<arrow::RecordBatch> batch;
-  std::int64_t row = 0;
+  std::int64_t first = 0;
   for (;;) {
     require(reader.ReadNext(&batch));
     if (batch == nullptr) return;
     for (std::size_t i = 0; i < places.size(); ++i) {
-      giving.give(*batch->column(places[i]), i, row);
+      values[i] = columns[i].of(*batch->column(places[i]));
     }
-    row += batch->num_rows();
+    take({.first = first, .count = batch->num_rows(), .columns = values});
+    first += batch->num_rows();
   }
 }
 
@@ -159,9 +158,16 @@ class ParquetTable final : public ArrowTable {
  public:
   explicit ParquetTable(const std::string& path) {
     auto file = value_of(arrow::io::ReadableFile::Open(path));
-    reader_ = value_of(parquet::arrow::OpenFile(file, arrow::default_memory_pool()));
-    reader_->set_use_threads(false);  // shoal has threads of its own, and cores are theirs
-    reader_->set_batch_size(kRowsAtOnce);
+    parquet::ReaderProperties pages = parquet::default_reader_properties();
+    pages.enable_buffered_stream();  // else a whole column chunk is in memory, and out of the cache
+    pages.set_buffer_size(kBytesAtOnce);
+    parquet::ArrowReaderProperties properties;
+    properties.set_pre_buffer(false);
+    properties.set_use_threads(false);  // shoal has threads of its own, and cores are theirs
+    properties.set_batch_size(kRowsAtOnce);
+    parquet::arrow::FileReaderBuilder builder;
+    require(builder.Open(file, pages));
+    reader_ = value_of(builder.properties(properties)->Build());
     require(reader_->GetSchema(&schema_));
   }
   std::vector<ArrowColumn> columns() override { return columns_of(*schema_); }
@@ -173,7 +179,7 @@ class ParquetTable final : public ArrowTable {
     }
     return rows;
   }
-  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) override {
+  void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) override {
     // Parquet numbers the leaves of nested columns; those that are read have one each.
     std::vector<int> leaves;
     for (const int column : columns) {
@@ -211,7 +217,7 @@ class CsvTextTable final : public ArrowTable {
   }
   std::vector<ArrowColumn> columns() override { return columns_of(*table_->schema()); }
   std::vector<std::int64_t> group_rows() override { return {table_->num_rows()}; }
-  void read(int, const std::vector<int>& columns, const TakeArrowValues& take) override {
+  void read(int, const std::vector<int>& columns, const TakeArrowRows& take) override {
     arrow::TableBatchReader batches(*table_);
     batches.set_chunksize(kRowsAtOnce);
     give_all(batches, columns, take);

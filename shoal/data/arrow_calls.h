@@ -21,15 +21,19 @@ struct ArrowColumn {
   std::string type;  // as Arrow names it: "int64", "string", "list<item: float>"
 };
 
-// Values of one column in some rows of a row group, borrowed.
+// Values of one column in some rows, borrowed.
 struct ArrowValues {
-  std::size_t column = 0;                   // place among the columns that were asked for
-  std::int64_t first_row = 0;               // in the group
   std::span<const double> numbers;          // of a number column; true is 1
   std::span<const std::string_view> texts;  // of a text column
-  std::int64_t first_absent = -1;           // of these, that has no value; -1: all have one
+  std::int64_t first_absent = -1;           // of these rows, that has no value; -1: all have one
 };
-using TakeArrowValues = std::function<void(const ArrowValues&)>;
+// Some rows of a row group.
+struct ArrowRows {
+  std::int64_t first = 0;  // in the group
+  std::int64_t count = 0;
+  std::span<const ArrowValues> columns;  // as they were asked for; each has `count` values
+};
+using TakeArrowRows = std::function<void(const ArrowRows&)>;
 
 // A table that is read a row group at a time. One call at a time.
 // All calls throw std::exception with Arrow's own words.
@@ -38,15 +42,14 @@ class ArrowTable {
   virtual ~ArrowTable() = default;
   virtual std::vector<ArrowColumn> columns() = 0;
   virtual std::vector<std::int64_t> group_rows() = 0;  // of each row group
-  // Gives all values of `columns`, which are numbers of the list above and none of kind other: some
-  // thousand rows of each, then the next rows, so that they are still in the cache. What `take`
-  // throws is passed on.
-  virtual void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) = 0;
+  // Gives all rows of `columns`, which are numbers of the list above and none of kind other: some
+  // thousand rows, which are still in the cache, then the next. What `take` throws is passed on.
+  virtual void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) = 0;
 };
 
 class ArrowCalls {
  public:
-  static constexpr int kVersion = 2;  // of this header
+  static constexpr int kVersion = 3;  // of this header
   virtual ~ArrowCalls() = default;
   // Reads the footer alone.
   virtual std::unique_ptr<ArrowTable> open_parquet(const std::string& path) = 0;

@@ -21,10 +21,11 @@ class AlignedBytes {
   explicit AlignedBytes(std::size_t size) { resize(size); }
 
   // The content is undefined afterwards. Allocates only when larger than ever before, so a batch
-  // that is used again touches no new page. Throws std::bad_alloc.
+  // that is used again touches no new page. Asks the system for large pages where some fit: a
+  // first touch of each small one would cost as much as a copy. Throws std::bad_alloc.
   void resize(std::size_t size) {
     if (size > capacity_) {
-      memory_.reset(static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment})));
+      memory_ = allocate(size);
       capacity_ = size;
     }
     size_ = size;
@@ -47,11 +48,13 @@ class AlignedBytes {
 
  private:
   struct Free {
-    void operator()(std::byte* memory) const {
-      ::operator delete (memory, std::align_val_t{kAlignment});
-    }
+    std::align_val_t alignment;
+    void operator()(std::byte* memory) const { ::operator delete(memory, alignment); }
   };
-  std::unique_ptr<std::byte, Free> memory_;
+  using Memory = std::unique_ptr<std::byte, Free>;
+  static Memory allocate(std::size_t size);
+
+  Memory memory_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
 };

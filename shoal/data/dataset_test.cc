@@ -56,6 +56,18 @@ TEST(AlignedBytes, StartsOnACacheLineAndIsKeptWhenItIsLargeEnough) {
   EXPECT_TRUE(AlignedBytes().as<double>().empty());
 }
 
+TEST(AlignedBytes, StartsOnALargePageWhereSomeFit) {
+  constexpr std::size_t kLargePage = 2 << 20;
+  AlignedBytes bytes(2 * kLargePage + 1);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % kLargePage, 0u);
+  bytes.bytes().back() = std::byte{7};
+  bytes.resize(100);
+  bytes.resize(9 * kLargePage);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % kLargePage, 0u);
+  const AlignedBytes moved = std::move(bytes);
+  EXPECT_EQ(moved.size(), 9 * kLargePage);
+}
+
 TEST(ByteDataset, ScalesEachByteExactly) {
   const auto data =
       make_dataset("x", counted_bytes(1, {256}),

@@ -34,24 +34,34 @@ TableDataset::TableDataset(std::string name, std::shared_ptr<const TableRows> ro
 
 void TableDataset::read(std::span<const std::int64_t> ids, Batch& out) const {
   prepare(ids, out);
+  const auto answers = static_cast<std::size_t>(this->answers().count());  // of a sample
   float* to = out.inputs.as<float>().data();
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const auto& [features, label, targets] = rows_->row(ids[i]);
+  for (std::size_t i = 0; i < ids.size();) {
+    const TableRows::Run run = rows_->run(ids.subspan(i));
     if (is_scaled_) {
-      for (std::size_t j = 0; j < features.size(); ++j) {
-        const std::size_t group = scaling_.mean.size() == 1 ? 0 : j;
-        to[j] = static_cast<float>((static_cast<double>(features[j]) - scaling_.mean[group]) /
-                                   scaling_.deviation[group]);
-      }
+      scale(run.features, to);
     } else {
-      std::memcpy(to, features.data(), features.size_bytes());
+      std::memcpy(to, run.features.data(), run.features.size_bytes());
     }
-    to += features.size();
+    to += run.features.size();
     if (classes() > 0) {
-      out.labels[i] = label;
+      std::ranges::copy(run.labels, out.labels.data() + i);
     } else {
-      std::copy(targets.begin(), targets.end(),
-                out.targets.begin() + static_cast<std::int64_t>(i * targets.size()));
+      std::ranges::copy(run.targets, out.targets.data() + i * answers);
+    }
+    i += static_cast<std::size_t>(run.count);
+  }
+}
+
+void TableDataset::scale(std::span<const float> features, float* to) const {
+  const auto width = static_cast<std::size_t>(rows_->form().width());
+  const bool is_for_all = scaling_.mean.size() == 1;
+  for (std::size_t begin = 0; begin < features.size(); begin += width) {
+    for (std::size_t j = 0; j < width; ++j) {
+      const std::size_t group = is_for_all ? 0 : j;
+      to[begin + j] =
+          static_cast<float>((static_cast<double>(features[begin + j]) - scaling_.mean[group]) /
+                             scaling_.deviation[group]);
     }
   }
 }

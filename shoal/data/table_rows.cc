@@ -19,15 +19,6 @@ namespace {
 constexpr std::int64_t kMostClasses = 1 << 24;  // more are another column's numbers
 constexpr std::size_t kMostCategories = 1'000;  // more are names of the rows
 
-// Words of Arrow, or text of a file, in a message of one line.
-std::string line_of(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-  constexpr std::size_t kMost = 300;
-  if (text.size() > kMost) text.resize(kMost);
-  return text;
-}
-
 // Calls `call`; what it throws that is no Error of ours are Arrow's words about the file.
 template <typename Call>
 auto of_file(const std::string& path, const Call& call) {
@@ -46,31 +37,11 @@ bool has(const std::vector<int>& columns, int column) {
   return std::find(columns.begin(), columns.end(), column) != columns.end();
 }
 
-std::string quoted(std::string_view text) { return "'" + line_of(std::string(text)) + "'"; }
-
 void require_no_stop(const std::string& path, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled(fmt::format("reading {} was stopped", path));
 }
 
 }  // namespace
-
-std::int64_t TableForm::width() const {
-  std::int64_t width = 0;
-  for (const Feature& feature : features) width += feature.width();
-  return width;
-}
-
-TableForm TableForm::without_labels() const {
-  TableForm form = *this;
-  form.has_labels = false;
-  return form;
-}
-
-AnswerForm TableForm::answers() const {
-  AnswerForm form{.classes = classes, .yes_or_no = task == LearningTask::multi_label};
-  if (labels.size() > 1) form.shape = {static_cast<std::int64_t>(labels.size())};
-  return form;
-}
 
 TableRows::TableRows(std::string path, const Open& open, const TableOptions& options,
                      const std::stop_token& stop)
@@ -206,10 +177,12 @@ std::vector<std::string> TableRows::texts_of(int column, const std::stop_token& 
   std::set<std::string, std::less<>> texts;
   for (int i = 0; i < static_cast<int>(groups_.size()); ++i) {
     require_no_stop(path_, stop);
-    read(i, {column}, [&](const ArrowValues& values) {
+    read(i, {column}, [&](const ArrowRows& rows) {
+      const ArrowValues& values = rows.columns.front();
       if (values.first_absent >= 0) {
-        refuse(first_rows_[static_cast<std::size_t>(i)] + values.first_row + values.first_absent,
-               name, "text", "nothing");
+        this->values().refuse(
+            first_rows_[static_cast<std::size_t>(i)] + rows.first + values.first_absent, name,
+            "text", "nothing");
       }
       for (const std::string_view text : values.texts) {
         if (texts.contains(text)) continue;
@@ -247,10 +220,9 @@ void TableRows::find_values(const TableOptions& options, const std::stop_token& 
   std::int64_t largest = 0;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     require_no_stop(path_, stop);
-    Group group = with_room_for_labels(first_rows_[i + 1] - first_rows_[i]);
-    read(static_cast<int>(i), {label}, [&](const ArrowValues& values) {
-      take_label(values, first_rows_[i] + values.first_row, group);
-    });
+    Group group = values().with_room_for_answers(first_rows_[i + 1] - first_rows_[i]);
+    read(static_cast<int>(i), {label},
+         [&](const ArrowRows& rows) { values().take_answers(rows, first_rows_[i], group); });
     for (const std::int64_t value : group.labels) largest = std::max(largest, value);
   }
   form_.classes = largest + 1;
@@ -278,34 +250,22 @@ void TableRows::find_columns() {
   }
 }
 
-void TableRows::read(int group, const std::vector<int>& columns,
-                     const TakeArrowValues& take) const {
+void TableRows::read(int group, const std::vector<int>& columns, const TakeArrowRows& take) const {
   const auto at = static_cast<std::size_t>(group);
-  const std::int64_t rows = first_rows_[at + 1] - first_rows_[at];
-  std::vector<std::int64_t> taken(columns.size(), 0);
+  const std::int64_t count = first_rows_[at + 1] - first_rows_[at];
+  std::int64_t taken = 0;
   of_file(path_, [&] {
-    table_->read(group, columns, [&](const ArrowValues& values) {
-      check_equal(values.first_row, taken[values.column], "values come in the order of rows");
-      taken[values.column] +=
-          static_cast<std::int64_t>(values.numbers.size() + values.texts.size());
-      if (taken[values.column] <= rows) take(values);
+    table_->read(group, columns, [&](const ArrowRows& rows) {
+      check_equal(rows.first, taken, "rows come in their order");
+      check_equal(rows.columns.size(), columns.size(), "rows have all columns");
+      taken += rows.count;
+      if (taken <= count) take(rows);
     });
   });
-  for (const std::int64_t count : taken) {
-    if (count == rows) continue;
-    throw Corrupt(fmt::format("{}: expected {} values of a column in row group {}, found {}", path_,
-                              rows, group, count),
-                  path_);
-  }
-}
-
-TableRows::Group TableRows::with_room_for_labels(std::int64_t rows) const {
-  Group group;
-  const auto count = static_cast<std::size_t>(rows);
-  const bool has_classes = form_.task == LearningTask::classification;
-  group.labels.resize(has_classes ? count : 0);
-  group.targets.resize(has_classes ? 0 : count * form_.labels.size());
-  return group;
+  if (taken == count) return;
+  throw Corrupt(
+      fmt::format("{}: expected {} rows in row group {}, found {}", path_, count, group, taken),
+      path_);
 }
 
 int TableRows::groups_read() const {
@@ -330,135 +290,28 @@ const TableRows::Group& TableRows::group(std::size_t number) const {
 
 std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
   const std::int64_t first_row = first_rows_[static_cast<std::size_t>(number)];
-  const std::int64_t rows = first_rows_[static_cast<std::size_t>(number) + 1] - first_row;
-  auto group = std::make_unique<Group>(with_room_for_labels(rows));
-  group->features.resize(static_cast<std::size_t>(rows) * width_ * sizeof(float));
-  std::vector<std::size_t> places{0};  // of each feature in a row, and their end
-  for (const auto& feature : form_.features) {
-    places.push_back(places.back() + static_cast<std::size_t>(feature.width()));
-  }
-  const bool has_text = std::ranges::any_of(
-      form_.features, [](const auto& feature) { return !feature.categories.empty(); });
-  if (has_text) std::ranges::fill(group->features.as<float>(), 0.0F);
-  read(number, chosen_, [&](const ArrowValues& values) {
-    if (values.column >= form_.features.size()) {
-      if (form_.task == LearningTask::classification) {
-        take_label(values, first_row + values.first_row, *group);
-      } else {
-        take_targets(values, first_row + values.first_row, *group);
-      }
-    } else {
-      take_feature(
-          values, first_row + values.first_row, places[values.column],
-          group->features.as<float>().subspan(static_cast<std::size_t>(values.first_row) * width_));
-    }
-  });
+  const std::int64_t count = first_rows_[static_cast<std::size_t>(number) + 1] - first_row;
+  const detail::TableValues values = this->values();
+  auto group = std::make_unique<Group>(values.with_room_for(count));
+  read(number, chosen_, [&](const ArrowRows& rows) { values.take(rows, first_row, *group); });
   return group;
 }
 
-// `rows`: from the first of these values on; `at`: of the feature in each of them.
-void TableRows::take_feature(const ArrowValues& values, std::int64_t first_row, std::size_t at,
-                             std::span<float> rows) const {
-  const TableForm::Feature& feature = form_.features[values.column];
-  if (values.first_absent >= 0) {
-    refuse(first_row + values.first_absent, feature.column, "a value", "nothing");
-  }
-  bool all_finite = true;
-  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
-    const auto narrow = static_cast<float>(values.numbers[i]);
-    all_finite &= std::isfinite(narrow);
-    rows[i * width_ + at] = narrow;
-  }
-  for (std::size_t i = 0; !all_finite && i < values.numbers.size(); ++i) {
-    (void)number(values.numbers[i], first_row + static_cast<std::int64_t>(i), feature.column);
-  }
-  const auto& known = feature.categories;
-  for (std::size_t i = 0; i < values.texts.size(); ++i) {
-    const auto found = std::lower_bound(known.begin(), known.end(), values.texts[i]);
-    if (found == known.end() || *found != values.texts[i]) {
-      refuse(first_row + static_cast<std::int64_t>(i), feature.column,
-             "a text that the training table has", quoted(values.texts[i]));
-    }
-    rows[i * width_ + at + static_cast<std::size_t>(found - known.begin())] = 1;
-  }
-}
-
-// `first_row`: of the table.
-void TableRows::take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const {
-  const std::string& label = form_.labels.front();
-  if (values.first_absent >= 0) {
-    refuse(first_row + values.first_absent, label, "a label", "nothing");
-  }
-  const auto row = [&](std::size_t i) { return first_row + static_cast<std::int64_t>(i); };
-  const auto at = static_cast<std::size_t>(values.first_row);
-  const auto& names = form_.class_names;
-  for (std::size_t i = 0; i < values.texts.size(); ++i) {
-    const auto found = std::lower_bound(names.begin(), names.end(), values.texts[i]);
-    if (found == names.end() || *found != values.texts[i]) {
-      refuse(row(i), label, "a class that the training table has", quoted(values.texts[i]));
-    }
-    group.labels[at + i] = found - names.begin();
-  }
-  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
-    const double value = values.numbers[i];
-    const bool is_class =
-        value >= 0 && value < static_cast<double>(form_.classes) && value == std::floor(value);
-    if (!is_class) {
-      refuse(row(i), label, fmt::format("a whole number of 0 to {}", form_.classes - 1),
-             fmt::format("{}", value));
-    }
-    group.labels[at + i] = static_cast<std::int64_t>(value);
-  }
-}
-
-// `first_row`: of the table.
-void TableRows::take_targets(const ArrowValues& values, std::int64_t first_row,
-                             Group& group) const {
-  const std::size_t column = values.column - form_.features.size();
-  const std::string& label = form_.labels[column];
-  if (values.first_absent >= 0) {
-    refuse(first_row + values.first_absent, label, "a label", "nothing");
-  }
-  const std::size_t width = form_.labels.size();
-  const auto at = static_cast<std::size_t>(values.first_row);
-  for (std::size_t i = 0; i < values.numbers.size(); ++i) {
-    const double value = values.numbers[i];
-    const std::int64_t row = first_row + static_cast<std::int64_t>(i);
-    if (form_.task == LearningTask::multi_label && value != 0 && value != 1) {
-      refuse(row, label, "0 or 1", fmt::format("{}", value));
-    }
-    group.targets[(at + i) * width + column] = number(value, row, label);
-  }
-}
-
-float TableRows::number(double value, std::int64_t row, const std::string& column) const {
-  const auto narrow = static_cast<float>(value);
-  if (std::isfinite(narrow)) return narrow;
-  if (std::isfinite(value)) {
-    refuse(row, column, "a number that 32 bits can hold", fmt::format("{}", value));
-  }
-  if (!allow_non_finite_) {
-    refuse(row, column, "a finite number",
-           fmt::format("{} (data.allow_non_finite = true lets it pass)", value));
-  }
-  return narrow;
-}
-
-void TableRows::refuse(std::int64_t row, const std::string& column, std::string_view expected,
-                       std::string_view found) const {
-  throw Corrupt(fmt::format("{}: row {} (from 0): expected {} in the column '{}', found {}", path_,
-                            row, expected, line_of(column), found),
-                path_);
-}
-
-TableRows::Row TableRows::row(std::int64_t number) const {
-  const std::size_t in_group = group_of(number);
-  const Group& rows = group(in_group);
-  const auto at = static_cast<std::size_t>(number - first_rows_[in_group]);
-  const std::size_t targets = rows.targets.empty() ? 0 : form_.labels.size();
-  return {.features = rows.features.as<float>().subspan(at * width_, width_),
-          .label = rows.labels.empty() ? 0 : rows.labels[at],
-          .targets = std::span(rows.targets).subspan(at * targets, targets)};
+TableRows::Run TableRows::run(std::span<const std::int64_t> rows) const {
+  const std::size_t in_group = group_of(rows.front());
+  const Group& group = this->group(in_group);
+  const auto most =
+      std::min(rows.size(), static_cast<std::size_t>(first_rows_[in_group + 1] - rows.front()));
+  std::size_t count = 1;
+  while (count < most && rows[count] == rows[count - 1] + 1) ++count;
+  const auto at = static_cast<std::size_t>(rows.front() - first_rows_[in_group]);
+  const auto part = [&]<typename T>(std::span<const T> values, std::size_t width) {
+    return values.empty() ? values : values.subspan(at * width, count * width);
+  };
+  return {.count = static_cast<std::int64_t>(count),
+          .features = part(group.features.as<float>(), width_),
+          .labels = part(std::span(group.labels), 1),
+          .targets = part(std::span(group.targets), form_.labels.size())};
 }
 
 }  // namespace shoal

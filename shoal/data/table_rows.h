@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "shoal/data/arrow_calls.h"
-#include "shoal/data/batch.h"
 #include "shoal/data/csv.h"
 #include "shoal/data/dataset.h"
 #include "shoal/data/scaling.h"
+#include "shoal/data/table_group.h"
 
 namespace shoal {
 
@@ -27,27 +27,6 @@ struct TableOptions {
   TextColumns text = TextColumns::refuse;
   std::int64_t classes = 0;  // of a label that is a number; 0: the largest + 1
   bool allow_non_finite = false;
-};
-
-// What is learnt from what: found in the training table, and the same for the test table.
-struct TableForm {
-  struct Feature {
-    std::string column;
-    std::vector<std::string> categories;  // of text: its values, in the order of their bytes
-    std::int64_t width() const {
-      return categories.empty() ? 1 : static_cast<std::int64_t>(categories.size());
-    }
-  };
-  std::vector<Feature> features;
-  std::vector<std::string> labels;  // columns to learn; one of them for classes
-  bool has_labels = true;  // false, for what is to be predicted: no label is read, and all are 0
-  LearningTask task = LearningTask::classification;
-  std::int64_t classes = 0;              // 0: numbers, or 0 and 1
-  std::vector<std::string> class_names;  // of a label that is text, in the order of their bytes
-
-  std::int64_t width() const;
-  TableForm without_labels() const;
-  AnswerForm answers() const;
 };
 
 // All calls may run in several threads at once. A row group is read when one of its rows is first
@@ -72,19 +51,19 @@ class TableRows {
   std::int64_t size() const { return first_rows_.back(); }
   int groups_read() const;
 
-  struct Row {
-    std::span<const float> features;
-    std::int64_t label = 0;          // of a classification
-    std::span<const float> targets;  // else: one a column
+  // Rows that follow each other in the table and in memory. They stay as long as the table.
+  struct Run {
+    std::int64_t count = 0;
+    std::span<const float> features;       // row by row
+    std::span<const std::int64_t> labels;  // of a classification; empty without labels
+    std::span<const float> targets;        // else, row by row
   };
-  Row row(std::int64_t number) const;
+  // The longest run that `rows` begins with; `rows` has at least one.
+  Run run(std::span<const std::int64_t> rows) const;
+  Run row(std::int64_t number) const { return run({&number, 1}); }
 
  private:
-  struct Group {
-    AlignedBytes features;             // float32, row by row
-    std::vector<std::int64_t> labels;  // of a classification
-    std::vector<float> targets;        // else, row by row
-  };
+  using Group = detail::TableGroup;
   void open(const Open& open);
   int column_of(const std::string& wanted, std::string_view key) const;
   void choose_columns(const TableOptions& options);
@@ -93,18 +72,11 @@ class TableRows {
   void find_values(const TableOptions& options, const std::stop_token& stop);
   void find_columns();
   std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
-  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) const;
-  Group with_room_for_labels(std::int64_t rows) const;
+  void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) const;
   std::size_t group_of(std::int64_t row) const;
   const Group& group(std::size_t number) const;
   std::unique_ptr<Group> read_group(int number) const;
-  void take_feature(const ArrowValues& values, std::int64_t first_row, std::size_t at,
-                    std::span<float> rows) const;
-  void take_label(const ArrowValues& values, std::int64_t first_row, Group& group) const;
-  void take_targets(const ArrowValues& values, std::int64_t first_row, Group& group) const;
-  float number(double value, std::int64_t row, const std::string& column) const;
-  [[noreturn]] void refuse(std::int64_t row, const std::string& column, std::string_view expected,
-                           std::string_view found) const;
+  detail::TableValues values() const { return {path_, form_, allow_non_finite_}; }
 
   std::string path_;
   bool allow_non_finite_ = false;
@@ -128,6 +100,8 @@ class TableDataset : public Dataset {
   void read(std::span<const std::int64_t> ids, Batch& out) const override;
 
  private:
+  void scale(std::span<const float> features, float* to) const;
+
   std::shared_ptr<const TableRows> rows_;
   Normalization scaling_;
   bool is_scaled_ = false;

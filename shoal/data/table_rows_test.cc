@@ -28,38 +28,38 @@ struct FakeColumn {
 
 class FakeTable : public ArrowTable {
  public:
-  FakeTable(std::vector<FakeColumn> columns, std::vector<std::int64_t> groups)
-      : columns_(std::move(columns)), groups_(std::move(groups)) {}
+  FakeTable(std::vector<FakeColumn> columns, std::vector<std::int64_t> groups,
+            std::int64_t piece = 2)
+      : columns_(std::move(columns)), groups_(std::move(groups)), piece_(piece) {}
   std::vector<ArrowColumn> columns() override {
     std::vector<ArrowColumn> facts;
     for (const auto& column : columns_) facts.push_back(column.facts);
     return facts;
   }
   std::vector<std::int64_t> group_rows() override { return groups_; }
-  // In pieces of two rows, as Arrow gives thousands.
-  void read(int group, const std::vector<int>& columns, const TakeArrowValues& take) override {
+  // In pieces of a few rows, as Arrow gives thousands.
+  void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) override {
     if (group == broken_group) throw std::runtime_error("page 3\nis damaged");
-    constexpr std::int64_t kPiece = 2;
     const std::int64_t count = groups_[static_cast<std::size_t>(group)] - rows_lost;
     const auto start = std::accumulate(groups_.begin(), groups_.begin() + group, std::int64_t{0});
-    for (std::int64_t row = 0; row < count; row += kPiece) {
+    for (std::int64_t row = 0; row < count; row += piece_) {
       const auto first = static_cast<std::size_t>(start + row);
-      const auto rows = static_cast<std::size_t>(std::min(kPiece, count - row));
+      const auto rows = static_cast<std::size_t>(std::min(piece_, count - row));
+      std::vector<std::vector<std::string_view>> texts(columns.size());
+      std::vector<ArrowValues> values(columns.size());
       for (std::size_t i = 0; i < columns.size(); ++i) {
         const FakeColumn& column = columns_.at(static_cast<std::size_t>(columns[i]));
-        ArrowValues values{.column = i, .first_row = row, .numbers = {}, .texts = {}};
-        std::vector<std::string_view> texts;
         if (column.facts.kind == Kind::number) {
-          values.numbers = std::span(column.numbers).subspan(first, rows);
+          values[i].numbers = std::span(column.numbers).subspan(first, rows);
         } else {
-          texts.assign(column.texts.begin() + start + row,
-                       column.texts.begin() + start + row + static_cast<std::int64_t>(rows));
-          values.texts = texts;
+          texts[i].assign(column.texts.begin() + start + row,
+                          column.texts.begin() + start + row + static_cast<std::int64_t>(rows));
+          values[i].texts = texts[i];
         }
         const std::int64_t absent = column.absent - start - row;
-        if (absent >= 0 && absent < kPiece) values.first_absent = absent;
-        take(values);
+        if (absent >= 0 && absent < piece_) values[i].first_absent = absent;
       }
+      take({.first = row, .count = static_cast<std::int64_t>(rows), .columns = values});
     }
   }
   std::int64_t rows_lost = 0;  // of each group
@@ -68,6 +68,7 @@ class FakeTable : public ArrowTable {
  private:
   std::vector<FakeColumn> columns_;
   std::vector<std::int64_t> groups_;
+  std::int64_t piece_;
 };
 
 FakeColumn numbers(const std::string& name, std::vector<double> values) {
@@ -83,7 +84,8 @@ class TableRowsTest : public testing::Test {
                                   const TableOptions& options = {},
                                   const std::vector<std::int64_t>& groups = {2, 3}) {
     return std::make_shared<TableRows>(
-        path_, [=] { return std::make_unique<FakeTable>(columns, groups); }, options);
+        path_, [=, piece = piece_] { return std::make_unique<FakeTable>(columns, groups, piece); },
+        options);
   }
   std::string refused(const std::vector<FakeColumn>& columns, const TableOptions& options = {}) {
     return refusal([&] {
@@ -94,6 +96,7 @@ class TableRowsTest : public testing::Test {
   const std::vector<FakeColumn> good_ = {numbers("a", {1, 2, 3, 4, 5}),
                                          texts("town", {"Ulm", "Bonn", "Ulm", "Aach", "Bonn"}),
                                          numbers("y", {0, 1, 2, 0, 1})};
+  std::int64_t piece_ = 2;
   TempFolder folder_;
   const std::string path_ = folder_.write("t.parquet", "").string();
 };
@@ -107,15 +110,15 @@ TEST_F(TableRowsTest, MakesCategoriesOfText) {
   EXPECT_THAT(table->row(0).features, ElementsAre(1, 0, 0, 1));
   EXPECT_THAT(table->row(3).features, ElementsAre(4, 1, 0, 0));
   EXPECT_THAT(table->row(4).features, ElementsAre(5, 0, 1, 0));
-  EXPECT_EQ(table->row(2).label, 2);
-  EXPECT_EQ(table->row(4).label, 1);
+  EXPECT_EQ(table->row(2).labels[0], 2);
+  EXPECT_EQ(table->row(4).labels[0], 1);
 }
 
 TEST_F(TableRowsTest, ChoosesColumnsByNameAndNumber) {
   const auto table = rows(good_, {.label = "town", .columns = {"y", "0"}});
   EXPECT_THAT(table->row(2).features, ElementsAre(2, 3));
   EXPECT_THAT(table->form().class_names, ElementsAre("Aach", "Bonn", "Ulm"));
-  EXPECT_EQ(table->row(0).label, 2);
+  EXPECT_EQ(table->row(0).labels[0], 2);
   const auto price =
       rows(good_, {.label = "a", .columns = {"y"}, .task = LearningTask::regression});
   EXPECT_THAT(price->row(4).targets, ElementsAre(5));
@@ -152,8 +155,50 @@ TEST_F(TableRowsTest, ReadsOnlyTheGroupsThatAreAskedFor) {
   EXPECT_EQ(table->groups_read(), 0);
   EXPECT_THAT(table->row(2).features, ElementsAre(3));
   EXPECT_EQ(table->groups_read(), 1);
-  EXPECT_EQ(table->row(4).label, 1);
+  EXPECT_EQ(table->row(4).labels[0], 1);
   EXPECT_EQ(table->groups_read(), 2);
+}
+
+TEST_F(TableRowsTest, GivesRowsThatFollowEachOtherAtOnce) {
+  const auto table = rows(good_, {.columns = {"a"}}, {2, 1, 2});
+  const auto run = [&](const std::vector<std::int64_t>& rows) { return table->run(rows); };
+  EXPECT_THAT(run({0, 1, 2}).features, ElementsAre(1, 2));  // the group ends
+  EXPECT_THAT(run({3, 4}).labels, ElementsAre(0, 1));
+  EXPECT_EQ(run({3, 4, 4}).count, 2);
+  EXPECT_EQ(run({4, 3}).count, 1);
+  const TableDataset data("t", table, {.mean = {1}, .deviation = {2}});
+  Batch batch;
+  data.read(std::vector<std::int64_t>{3, 4, 0, 1, 2, 2}, batch);
+  EXPECT_THAT(batch.floats(), ElementsAre(1.5, 2, 0, 0.5, 1, 1));
+  EXPECT_THAT(batch.labels, ElementsAre(0, 1, 0, 1, 2, 2));
+}
+
+// More rows than are written at a time, of columns of both kinds.
+TEST_F(TableRowsTest, WritesEveryColumnOfManyRows) {
+  constexpr int kRows = 1000;
+  std::vector<double> values(kRows);
+  std::iota(values.begin(), values.end(), 0);
+  std::vector<std::string> parities(kRows);
+  for (std::size_t i = 0; i < kRows; ++i) parities[i] = i % 2 == 0 ? "even" : "odd";
+  std::vector<FakeColumn> columns{numbers("a", values), texts("parity", parities),
+                                  numbers("b", values), numbers("y", values)};
+  std::ranges::reverse(columns[2].numbers);
+  const TableOptions options{.task = LearningTask::regression, .text = TextColumns::categories};
+  piece_ = kRows;
+  const auto table = rows(columns, options, {kRows});
+  std::vector<std::int64_t> all(kRows);
+  std::iota(all.begin(), all.end(), 0);
+  const TableRows::Run run = table->run(all);
+  ASSERT_EQ(run.count, kRows);
+  for (std::size_t i = 0; i < kRows; ++i) {
+    const auto row = static_cast<float>(i);
+    const float even = i % 2 == 0 ? 1 : 0;
+    EXPECT_THAT(run.features.subspan(4 * i, 4), ElementsAre(row, even, 1 - even, kRows - 1 - row));
+    EXPECT_EQ(run.targets[i], row);
+  }
+  columns[2].numbers[777] = std::nan("");
+  EXPECT_THAT(refusal([&] { rows(columns, options, {kRows})->row(0); }),
+              HasSubstr("row 777 (from 0): expected a finite number in the column 'b', found nan"));
 }
 
 TEST_F(TableRowsTest, IsReadBySeveralThreads) {
@@ -170,7 +215,7 @@ TEST_F(TableRowsTest, IsReadBySeveralThreads) {
         for (int i = 0; i < kRows; ++i) {
           const int row = (i * 7 + t * 100) % kRows;
           wrong += table->row(row).features[0] != static_cast<float>(row) ||
-                   table->row(row).label != row;
+                   table->row(row).labels[0] != row;
         }
       });
     }
@@ -188,7 +233,7 @@ TEST_F(TableRowsTest, TestTablesHaveTheFormOfTheTrainingTable) {
   };
   const TableRows good = test({numbers("y", {2}), texts("town", {"Bonn"}), numbers("a", {7})});
   EXPECT_THAT(good.row(0).features, ElementsAre(7, 0, 1, 0));
-  EXPECT_EQ(good.row(0).label, 2);
+  EXPECT_EQ(good.row(0).labels[0], 2);
   const auto first_row = [&](const std::vector<FakeColumn>& columns) {
     return refusal([&] { test(columns).row(0).features; });
   };
@@ -214,7 +259,7 @@ TEST_F(TableRowsTest, WithoutLabelsNoColumnOfThemIsRead) {
       },
       train->form().without_labels(), false);
   EXPECT_THAT(inputs.row(0).features, ElementsAre(7, 0, 1, 0));
-  EXPECT_EQ(inputs.row(0).label, 0);
+  EXPECT_EQ(inputs.row(0).labels[0], 0);
   EXPECT_EQ(inputs.form().classes, train->form().classes);
 }
 
@@ -300,9 +345,8 @@ TEST_F(TableRowsTest, RefusesGroupsOfOtherThanTheirRows) {
       return table;
     };
     const TableRows table(path_, open, TableOptions{.classes = 2});
-    EXPECT_THAT(
-        refusal([&] { table.row(0).features; }),
-        HasSubstr(fmt::format("expected 3 values of a column in row group 0, found {}", 3 - lost)));
+    EXPECT_THAT(refusal([&] { table.row(0).features; }),
+                HasSubstr(fmt::format("expected 3 rows in row group 0, found {}", 3 - lost)));
   }
 }
 
