@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
-#include <string_view>
 
 #include "shoal/train/job.h"
 
@@ -30,45 +28,6 @@ std::string comment_of(const Option& option) {
     return words;
   }
   return fmt::format("{} ({})", words, fmt::join(option.values, ", "));
-}
-
-// Whether `help` has `value` in a list of those that it speaks of: "adam, adamw: ...", "npy and
-// ...".
-bool speaks_of(const std::string& help, const std::string& value) {
-  const auto is_of_word = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
-  };
-  for (std::size_t at = help.find(value); at != help.npos; at = help.find(value, at + 1)) {
-    if (at > 0 && is_of_word(help[at - 1])) continue;
-    const std::string_view rest = std::string_view(help).substr(at + value.size());
-    for (const std::string_view next : {",", ":", " and ", " without "}) {
-      if (rest.starts_with(next)) return true;
-    }
-  }
-  return false;
-}
-
-// "csv: ..." concerns the data csv, "adam, adamw: ..." these optimizers, "Schedule step: ..." this
-// one: the words before a colon begin with a value of a choice of the same table. Whether they
-// leave out the value that was chosen.
-bool concerns_others(const Option& option, const OptionTable& table) {
-  const std::string about = option.help.substr(0, option.help.find(':'));
-  if (about.size() == option.help.size()) return false;
-  for (const Option& choice : table.options) {
-    // Not a choice of kinds, or the choice itself, which says what its values do.
-    if (choice.values.size() < 3 || choice.name == option.name) continue;
-    std::string first = about;
-    for (const std::string& kind :
-         {choice.name, std::string("Schedule"), std::string("Schedules")}) {
-      if (first.starts_with(kind + " ")) first.erase(0, kind.size() + 1);
-    }
-    first = first.substr(0, first.find_first_of(", "));
-    const bool names_kinds =
-        std::find(choice.values.begin(), choice.values.end(), first) != choice.values.end();
-    const std::string chosen = choice.get().is_string() ? choice.get().get<std::string>() : "";
-    if (names_kinds && !chosen.empty() && !speaks_of(option.help, chosen)) return true;
-  }
-  return false;
 }
 
 constexpr std::size_t kColumn = 30;  // where comments begin
@@ -102,14 +61,19 @@ std::string key_of(const Option& option) {
   return line.substr(0, line.find('\n'));
 }
 
-std::string table_lines(const OptionTable& table, const std::set<std::string>& said) {
+// `all`: the tables that `table` is one of.
+std::string table_lines(const OptionTable& table, std::vector<OptionTable>& all,
+                        const std::set<std::string>& said) {
   std::string set, unset;
   for (const Option& option : table.options) {
     const bool is_set =
         said.contains(table.name.empty() ? option.name : table.name + "." + option.name);
     const std::string key = key_of(option);
     // TOML cannot say that there is no value of any kind.
-    if (key.empty() || (!is_set && concerns_others(option, table))) continue;
+    if (key.empty()) continue;
+    // Of another kind than what was chosen. What waits for a number above 0 may be wanted yet.
+    const auto why = idle(option, table.name, all);
+    if (!is_set && why && !why->because.values.empty()) continue;
     (is_set ? set : unset) += key_lines((is_set ? "" : "# ") + key, comment_of(option));
   }
   if (table.name.empty()) return set + unset;
@@ -150,7 +114,7 @@ std::string job_template(const std::vector<std::string>& settings, const std::st
       "# {}\n"
       "# Keys behind '#' have their defaults; `shoal options` says more about all of them.\n\n",
       title);
-  for (const OptionTable& table : tables) text += table_lines(table, said);
+  for (const OptionTable& table : tables) text += table_lines(table, tables, said);
   return text;
 }
 

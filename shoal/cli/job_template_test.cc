@@ -68,11 +68,16 @@ TEST(JobTemplate, EveryKeyThatHasAnEffectIsThereWithItsDefault) {
                           HasSubstr("\n# beta1 = 0.9"), HasSubstr("\n# weight_decay = 0.0"),
                           HasSubstr("\n# collective_seconds = 300.0")));
   // Of other data, and other optimizers.
-  EXPECT_THAT(text, AllOf(Not(HasSubstr("separator")), Not(HasSubstr("nesterov"))));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("separator")), Not(HasSubstr("nesterov")),
+                          Not(HasSubstr("lr_rise")), Not(HasSubstr("huber_delta")),
+                          Not(HasSubstr("non_finite_limit")), Not(HasSubstr("\n# classes"))));
+  // What waits for a number above 0 is there, and no line says what is chosen already.
+  EXPECT_THAT(text, AllOf(HasSubstr("\n# warmup_from = \"zero\""),
+                          HasSubstr("\n# beta1 = 0.9                 # Decay of the mean of")));
   EXPECT_THAT(text, HasSubstr("# How gradients change the weights (sgd, adam, adamw, "));
   // What says itself what its values do, and what has a colon for other reasons.
   EXPECT_THAT(text, AllOf(HasSubstr("\n# crop = \"none\""), HasSubstr("\n# non_finite = \"stop\""),
-                          HasSubstr("\n# classes = 0"), HasSubstr("\n# ema_decay = \"none\"")));
+                          HasSubstr("\n# ema_decay = \"none\"")));
   std::string uncommented;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {

@@ -33,6 +33,13 @@ enum class OnResume : std::uint8_t {
   may_change,  // where, how fast and for how long
 };
 
+// When a key matters: where another one has a value for it.
+struct OnlyWith {
+  std::string key;                       // of the same table, or with its own: "model.loss"
+  std::vector<std::string> values = {};  // any of these; none given: a number above 0
+  std::vector<OnlyWith> or_with = {};    // or one of these holds
+};
+
 // One key of a table. Values cross as JSON, whatever file they came from.
 struct Option {
   std::string name;
@@ -47,6 +54,7 @@ struct Option {
   // What it may be, as in TOML without quotes, where that is a list: what a shell offers.
   std::vector<std::string> values = {};
   OnResume on_resume = OnResume::kept;
+  std::vector<OnlyWith> only_with = {};  // all of these; the help need not say so
 };
 
 struct OptionTable {
@@ -84,6 +92,10 @@ Option choice(std::string name, Enum& field, const std::vector<std::pair<std::st
 // A text option whose owner checks it against these values.
 Option with_values(Option option, std::vector<std::string> values);
 
+// The same options, which matter only where `key` has one of `values`, or is above 0.
+Option only_with(const OnlyWith& other, Option option);
+std::vector<Option> only_with(const OnlyWith& other, std::vector<Option> options);
+
 // The same table where these keys may change on resume; each has to be one of its own (checked).
 OptionTable may_change(OptionTable table, const std::vector<std::string>& keys);
 OptionTable may_change(OptionTable table);  // all of them
@@ -99,6 +111,23 @@ void read_toml(std::string_view text, std::string_view source, std::vector<Optio
 // quotes away). Throws InvalidInput: "--set train.lrr=1: unknown key 'lrr' in [train]: did you mean
 // 'lr'?"
 void apply_setting(std::string_view setting, std::vector<OptionTable>& tables);
+
+// "Decay of the mean of gradients. Only with optimizer adam, adamw or lamb."
+std::string whole_help(const Option& option);
+
+// The key whose value leaves `option`, of the table `table`, without effect, with that value in
+// TOML; nothing where it matters. What is conditional has to be in `tables` (checked).
+struct Idle {
+  OnlyWith because;
+  std::string found;  // "optimizer = \"sgd\"", "[model] loss = \"auto\""
+};
+std::optional<Idle> idle(const Option& option, const std::string& table,
+                         std::vector<OptionTable>& tables);
+
+// "[train] beta1 has no effect with optimizer = "sgd"": all keys that have another value than in
+// `standard`, which are the same tables of fresh structs, and do not matter.
+std::vector<std::string> without_effect(std::vector<OptionTable>& tables,
+                                        const std::vector<OptionTable>& standard);
 
 // Present values as JSON, {table: {key: value}}, for resolved plans and checkpoints; and back, with
 // every fault at once. Dotted tables stay one name, "" is the top level.

@@ -54,7 +54,7 @@ std::string help_text(const std::vector<OptionTable>& tables) {
     out += wrapped(fmt::format("{}  {}", heading, table.help), kWidth, 2) + '\n';
     for (const Option& option : table.options) {
       out += fmt::format("  {} = {}\n", option.name, option.shown_default);
-      const std::string text = fmt::format("{} ({})", option.help, option.type);
+      const std::string text = fmt::format("{} ({})", whole_help(option), option.type);
       out += std::string(kIndent, ' ') + wrapped(text, kWidth - kIndent, kIndent) + '\n';
     }
   }
@@ -73,7 +73,7 @@ std::string reference_page(const std::vector<OptionTable>& tables) {
       const bool is_kept = option.on_resume == OnResume::kept;
       out += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", option.name, cell(option.type),
                          cell(option.shown_default), is_kept ? "kept" : "may change",
-                         cell(option.help));
+                         cell(whole_help(option)));
     }
   }
   return out;

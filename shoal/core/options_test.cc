@@ -75,6 +75,70 @@ std::string refusal(std::string_view key, const json& value) {
   return "no such option";
 }
 
+struct Painted {
+  Color color = Color::red;
+  std::int64_t layers = 0;
+  double gloss = 0.5;
+  double thickness = 1;
+  bool dries = false;
+};
+
+std::vector<OptionTable> tables_of(Painted& p, Fields& f) {
+  return {describe(f),
+          {"painted",
+           "",
+           {choice("color", p.color,
+                   {{"red", Color::red}, {"green", Color::green}, {"blue", Color::blue}}, "Which."),
+            option("layers", p.layers, "How many."),
+            only_with({"color", {"green", "blue"}}, option("gloss", p.gloss, "How glossy.")),
+            only_with({"fields.color", {"red"}},
+                      only_with({"layers"}, option("thickness", p.thickness, "Of a layer."))),
+            only_with({"layers", {}, {{"color", {"blue"}}}},
+                      option("dries", p.dries, "Whether it dries."))}}};
+}
+
+TEST(OnlyWith, NamesWhatIsSetAndDoesNotMatter) {
+  Painted standard, painted;
+  Fields fields, same;
+  const auto idle = [&] {
+    std::vector<OptionTable> tables = tables_of(painted, fields);
+    return without_effect(tables, tables_of(standard, same));
+  };
+  EXPECT_THAT(idle(), ElementsAre());
+  painted = {.gloss = 1, .thickness = 2, .dries = true};
+  EXPECT_THAT(idle(), ElementsAre("[painted] gloss has no effect with color = \"red\"",
+                                  "[painted] thickness has no effect with layers = 0",
+                                  "[painted] dries has no effect with layers = 0"));
+  painted.layers = 1;
+  EXPECT_THAT(idle(),
+              ElementsAre("[painted] gloss has no effect with color = \"red\"",
+                          "[painted] thickness has no effect with [fields] color = \"green\""));
+  painted.layers = 0;
+  painted.color = Color::blue;
+  fields.color = Color::red;
+  EXPECT_THAT(idle(), ElementsAre("[painted] thickness has no effect with layers = 0"));
+}
+
+TEST(OnlyWith, IsPartOfTheHelp) {
+  Painted painted;
+  Fields fields;
+  const std::vector<OptionTable> tables = tables_of(painted, fields);
+  const std::vector<Option>& options = tables[1].options;
+  EXPECT_EQ(whole_help(options[1]), "How many.");
+  EXPECT_EQ(whole_help(options[2]), "How glossy. Only with color green or blue.");
+  EXPECT_EQ(whole_help(options[3]), "Of a layer. Only with layers above 0 and fields.color red.");
+  EXPECT_EQ(whole_help(options[4]), "Whether it dries. Only with layers above 0 or color blue.");
+  EXPECT_THAT(reference_page(tables), HasSubstr("How glossy. Only with color green or blue. |"));
+  EXPECT_THAT(help_text(tables), HasSubstr("How glossy. Only with color green or blue. (number)"));
+}
+
+TEST(OnlyWith, DependsOnAKeyThatIsThere) {
+  Painted painted;
+  std::vector<OptionTable> tables{
+      {"painted", "", {only_with({"colour", {"red"}}, option("gloss", painted.gloss, "."))}}};
+  EXPECT_THROW((void)idle(tables[0].options[0], "painted", tables), BrokenInvariant);
+}
+
 TEST(Options, EveryTypeShowsItsDefaultAsToml) {
   Fields fields;
   std::map<std::string, std::string> shown;

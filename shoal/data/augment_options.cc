@@ -46,15 +46,6 @@ std::vector<std::string> AugmentOptions::problems() const {
   return faults;
 }
 
-std::vector<std::string> AugmentOptions::without_effect() const {
-  const AugmentOptions defaults;
-  std::vector<std::string> keys;
-  if (crop != RandomCrop::padded && padding != defaults.padding) keys.emplace_back("padding");
-  if (crop != RandomCrop::resized && scale != defaults.scale) keys.emplace_back("scale");
-  if (crop != RandomCrop::resized && ratio != defaults.ratio) keys.emplace_back("ratio");
-  return keys;
-}
-
 OptionTable describe(AugmentOptions& o) {
   return {
       "augment",
@@ -69,9 +60,12 @@ OptionTable describe(AugmentOptions& o) {
               "\"padded\": a window of the sample's size out of the picture with a black border, "
               "as in CIFAR recipes; \"resized\": a box of random area and shape, resized to the "
               "sample's size, as in ImageNet recipes."),
-          option("padding", o.padding, "crop padded: width of the border in pixels."),
-          option("scale", o.scale, "crop resized: least and largest share of the picture's area."),
-          option("ratio", o.ratio, "crop resized: least and largest width over height."),
+          only_with({"crop", {"padded"}},
+                    option("padding", o.padding, "Width of the border in pixels.")),
+          only_with({"crop", {"resized"}},
+                    option("scale", o.scale, "Least and largest share of the picture's area.")),
+          only_with({"crop", {"resized"}},
+                    option("ratio", o.ratio, "Least and largest width over height.")),
           option("flip", o.flip, "Probability that left and right change places."),
           option("brightness", o.brightness,
                  "Colours times a factor of max(0, 1 - x) to 1 + x, as torchvision's ColorJitter."),

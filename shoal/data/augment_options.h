@@ -41,8 +41,6 @@ struct AugmentOptions {
 
   // Every fault, in words a user can act on; empty when usable.
   std::vector<std::string> problems() const;
-  // Keys that are set and have no effect beside the others.
-  std::vector<std::string> without_effect() const;
 };
 
 OptionTable describe(AugmentOptions& options);  // [augment]

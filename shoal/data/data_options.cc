@@ -267,6 +267,13 @@ std::vector<std::string> DataOptions::problems() const {
 
 namespace {
 
+const std::vector<std::string> kOfColumns{"csv", "typed-csv", "parquet"};
+
+// Keys of some kinds of data.
+Option of(const std::vector<std::string>& names, Option option) {
+  return only_with({"name", names}, std::move(option));
+}
+
 std::vector<Option> options_of_files(DataOptions& o) {
   return {
       choice(
@@ -279,14 +286,15 @@ std::vector<Option> options_of_files(DataOptions& o) {
           "csv, typed-csv, parquet and text; the .npy file with the inputs; a plugin's data set is "
           "told it. Without it fashion-mnist is where Debian's package puts it. All but pictures, "
           "typed-csv and parquet may be packed (.gz)."),
-      option("plugin", o.plugin, "plugin: the library, built with shoal_add_plugin."),
-      option("dataset", o.dataset, "plugin: the data set's name in the library."),
-      option("settings", o.settings,
-             "plugin: a table that is handed to the data set, for example { size = 1000 }."),
-      option("labels_path", o.labels_path, "npy: the .npy file with the labels of `path`."),
-      option("test_path", o.test_path,
-             "csv, typed-csv, parquet, npy, text: a second file, with the test samples."),
-      option("test_labels_path", o.test_labels_path, "npy: the labels of `test_path`."),
+      of({"plugin"}, option("plugin", o.plugin, "The library, built with shoal_add_plugin.")),
+      of({"plugin"}, option("dataset", o.dataset, "The data set's name in the library.")),
+      of({"plugin"},
+         option("settings", o.settings,
+                "A table that is handed to the data set, for example { size = 1000 }.")),
+      of({"npy"}, option("labels_path", o.labels_path, "The .npy file with the labels of `path`.")),
+      of({"csv", "typed-csv", "parquet", "npy", "text"},
+         option("test_path", o.test_path, "A second file, with the test samples.")),
+      of({"npy"}, option("test_labels_path", o.test_labels_path, "The labels of `test_path`.")),
       option("validation", o.validation,
              "Training samples set aside for validation, by the seed: a fraction below 1, or a "
              "number of samples. Never among the test samples."),
@@ -304,67 +312,80 @@ std::vector<Option> options_of_samples(DataOptions& o) {
           {{"standard", Normalize::standard}, {"unit", Normalize::unit}, {"none", Normalize::none}},
           "\"standard\": mean 0 and deviation 1 over the training samples, per channel or "
           "column; \"unit\": bytes divided by 255; \"none\": values as stored. random, text and "
-          "plugin "
-          "are always left as they are."),
+          "plugin are always left as they are."),
       option("mean", o.mean,
              "In place of the measured mean (bytes count as value / 255): one number, or one per "
              "channel or column. With `std`."),
       option("std", o.deviation, "In place of the measured deviation: as many as `mean`."),
-      option("resize", o.resize,
-             "image-folder: the shorter side of every picture is resized to so many pixels; 0: "
-             "pictures stay as large as they are."),
-      option("crop", o.crop,
-             "image-folder: so many pixels of each side are taken from the middle, which makes "
-             "pictures of differing sizes samples of one; 0: the whole picture."),
-      option("label", o.csv.label,
-             "csv, typed-csv, parquet: the column to learn: \"last\", its name, or its number from "
-             "0; cifar-100: "
-             "\"fine\" or \"coarse\"."),
-      option("labels", o.csv.labels,
-             "csv, typed-csv, parquet: in place of `label`, one column or several, with `task` "
-             "\"regression\" or \"multi-label\". Of npy the labels' second size says how many."),
-      choice("task", o.csv.task,
-             {{"classification", LearningTask::classification},
-              {"regression", LearningTask::regression},
-              {"multi-label", LearningTask::multi_label}},
-             "csv, typed-csv, parquet, npy and random: whether the label is a class 0, 1, 2, ... "
-             "or a number; \"multi-label\" (not of random): each label is 0 or 1, and a sample may "
-             "have several."),
-      option("columns", o.csv.columns,
-             "csv, typed-csv, parquet: columns to learn from, by name or number; empty: all but "
-             "the label."),
-      choice("header", o.csv.header,
-             {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
-             "csv, typed-csv: whether the first line names the columns; \"auto\": of csv, when it "
-             "holds "
-             "text, of typed-csv, yes."),
-      option("separator", o.csv.separator, "csv, typed-csv: the character between two fields."),
-      choice(
-          "text", o.text,
-          {{"refuse", TextColumns::refuse}, {"categories", TextColumns::categories}},
-          "typed-csv, parquet: columns of text that are learnt from are refused, or each becomes "
-          "columns of 0 and 1, one for each of its values in the order of their bytes."),
-      option("allow_non_finite", o.csv.allow_non_finite,
-             "csv, typed-csv, parquet and npy: let NaN and infinity pass instead of refusing the "
-             "file."),
-      option("classes", o.classes,
-             "Number of classes of idx, csv, typed-csv, parquet, npy and random; 0: the largest "
-             "training label + 1, and "
-             "10 for random."),
+      of({"image-folder"},
+         option("resize", o.resize,
+                "The shorter side of every picture is resized to so many pixels; 0: pictures stay "
+                "as large as they are.")),
+      of({"image-folder"},
+         option("crop", o.crop,
+                "So many pixels of each side are taken from the middle, which makes pictures of "
+                "differing sizes samples of one; 0: the whole picture.")),
+  };
+}
+
+std::vector<Option> options_of_labels(DataOptions& o) {
+  return {
+      of({"csv", "typed-csv", "parquet", "cifar-100"},
+         option("label", o.csv.label,
+                "The column to learn: \"last\", its name, or its number from 0; of cifar-100 "
+                "\"fine\" or \"coarse\".")),
+      of(kOfColumns,
+         option("labels", o.csv.labels,
+                "In place of `label`, one column or several, with `task` \"regression\" or "
+                "\"multi-label\". Of npy the labels' second size says how many.")),
+      of({"csv", "typed-csv", "parquet", "npy", "random"},
+         choice("task", o.csv.task,
+                {{"classification", LearningTask::classification},
+                 {"regression", LearningTask::regression},
+                 {"multi-label", LearningTask::multi_label}},
+                "Whether the label is a class 0, 1, 2, ... or a number; \"multi-label\" (not of "
+                "random): each label is 0 or 1, and a sample may have several.")),
+      of({"idx", "csv", "typed-csv", "parquet", "npy", "random"},
+         option("classes", o.classes,
+                "Number of classes; 0: the largest training label + 1, and 10 for random.")),
+  };
+}
+
+std::vector<Option> options_of_columns(DataOptions& o) {
+  return {
+      of(kOfColumns, option("columns", o.csv.columns,
+                            "Columns to learn from, by name or number; empty: all but the label.")),
+      of({"csv", "typed-csv"},
+         choice("header", o.csv.header,
+                {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},
+                "Whether the first line names the columns; \"auto\": of csv, when it holds text, "
+                "of typed-csv, yes.")),
+      of({"csv", "typed-csv"},
+         option("separator", o.csv.separator, "The character between two fields.")),
+      of({"typed-csv", "parquet"},
+         choice("text", o.text,
+                {{"refuse", TextColumns::refuse}, {"categories", TextColumns::categories}},
+                "Columns of text that are learnt from are refused, or each becomes columns of 0 "
+                "and 1, one for each of its values in the order of their bytes.")),
+      of({"csv", "typed-csv", "parquet", "npy"},
+         option("allow_non_finite", o.csv.allow_non_finite,
+                "Let NaN and infinity pass instead of refusing the file.")),
   };
 }
 
 // Of text and of random.
 std::vector<Option> options_of_their_own(DataOptions& o) {
   return {
-      option("context", o.context,
-             "text: characters of a sample. What is learned is which one follows each of them."),
-      option("stride", o.stride,
-             "text: characters from the beginning of one sample to that of the next; 0: as many as "
-             "`context`, so that each character is learned once an epoch."),
-      option("shape", o.shape, "random: shape of a sample, channels first."),
-      option("size", o.size, "random: training samples, validation included."),
-      option("test_size", o.test_size, "random: test samples."),
+      of({"text"},
+         option("context", o.context,
+                "Characters of a sample. What is learned is which one follows each of them.")),
+      of({"text"},
+         option("stride", o.stride,
+                "Characters from the beginning of one sample to that of the next; 0: as many as "
+                "`context`, so that each character is learned once an epoch.")),
+      of({"random"}, option("shape", o.shape, "Shape of a sample, channels first.")),
+      of({"random"}, option("size", o.size, "Training samples, validation included.")),
+      of({"random"}, option("test_size", o.test_size, "Test samples.")),
   };
 }
 
@@ -389,7 +410,8 @@ OptionTable describe(DataOptions& o) {
       "What the model learns from, and how it is cut into training, validation and test samples.",
       options_of_files(o)};
   for (std::vector<Option> more :
-       {options_of_samples(o), options_of_their_own(o), options_of_loading(o)}) {
+       {options_of_samples(o), options_of_labels(o), options_of_columns(o), options_of_their_own(o),
+        options_of_loading(o)}) {
     std::move(more.begin(), more.end(), std::back_inserter(table.options));
   }
   return table;

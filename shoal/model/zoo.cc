@@ -383,14 +383,15 @@ OptionTable describe(ModelOptions& options) {
                      "binary_cross_entropy for task = \"multi-label\", mean_squared for numbers."),
               {"auto", "cross_entropy", "binary_cross_entropy", "mean_squared", "mean_absolute",
                "huber"}),
-          option("hidden", options.hidden, "Widths of the hidden layers of \"mlp\"."),
-          choice("form", options.form,
-                 {{"auto", PictureForm::automatic},
-                  {"cifar", PictureForm::cifar},
-                  {"imagenet", PictureForm::imagenet}},
-                 "resnet18, resnet34, resnet50, vgg19, vgg19_bn: how they begin and end. \"cifar\" "
-                 "suits small pictures, \"imagenet\" those of 224 x 224; \"auto\": cifar up to "
-                 "64 x 64."),
+          only_with({"name", {"mlp"}},
+                    option("hidden", options.hidden, "Widths of the hidden layers.")),
+          only_with({"name", {"resnet18", "resnet34", "resnet50", "vgg19", "vgg19_bn"}},
+                    choice("form", options.form,
+                           {{"auto", PictureForm::automatic},
+                            {"cifar", PictureForm::cifar},
+                            {"imagenet", PictureForm::imagenet}},
+                           "How the model begins and ends. \"cifar\" suits small pictures, "
+                           "\"imagenet\" those of 224 x 224; \"auto\": cifar up to 64 x 64.")),
           choice("picture_layout", options.picture_layout,
                  {{"auto", PictureLayout::automatic},
                   {"channels_first", PictureLayout::channels_first},

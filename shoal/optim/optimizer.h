@@ -51,8 +51,6 @@ struct OptimizerOptions {
 
   double denominator_eps() const;
   std::vector<std::string> problems() const;
-  // Options that were set but have no effect with this kind, for a warning.
-  std::vector<std::string> without_effect() const;
   bool decays(const std::string& name, std::int64_t dims) const;
 };
 // For the job's [train] table: optimizer, momentum, nesterov, betas, eps, weight_decay, ...

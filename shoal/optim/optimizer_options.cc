@@ -10,10 +10,6 @@
 namespace shoal {
 namespace {
 
-bool is_one_of(OptimizerKind kind, std::initializer_list<OptimizerKind> kinds) {
-  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-}
-
 std::string an_example(const std::vector<BlockFacts>& blocks) {
   for (const BlockFacts& block : blocks) {
     if (!block.parameters.empty()) return block.parameters.back().name;
@@ -72,37 +68,6 @@ std::vector<std::string> OptimizerOptions::problems() const {
   return faults;
 }
 
-std::vector<std::string> OptimizerOptions::without_effect() const {
-  std::vector<std::string> idle;
-  const OptimizerOptions standard;
-  const auto note = [&](const char* name, bool was_set,
-                        std::initializer_list<OptimizerKind> kinds) {
-    if (was_set && !is_one_of(kind, kinds)) idle.emplace_back(name);
-  };
-  note("momentum", momentum != standard.momentum,
-       {OptimizerKind::sgd, OptimizerKind::rmsprop, OptimizerKind::lars});
-  note("nesterov", nesterov, {OptimizerKind::sgd});
-  note("beta1", beta1 != standard.beta1,
-       {OptimizerKind::adam, OptimizerKind::adamw, OptimizerKind::lamb});
-  note("beta2", beta2 != standard.beta2,
-       {OptimizerKind::adam, OptimizerKind::adamw, OptimizerKind::lamb});
-  note("amsgrad", amsgrad, {OptimizerKind::adam, OptimizerKind::adamw});
-  note("alpha", alpha != standard.alpha, {OptimizerKind::rmsprop});
-  note("centered", centered, {OptimizerKind::rmsprop});
-  note("lr_decay", lr_decay != 0, {OptimizerKind::adagrad});
-  note("initial_accumulator", initial_accumulator != 0, {OptimizerKind::adagrad});
-  note("trust_coefficient", trust_coefficient != standard.trust_coefficient, {OptimizerKind::lars});
-  note("eps", eps.has_value(),
-       {OptimizerKind::adam, OptimizerKind::adamw, OptimizerKind::rmsprop, OptimizerKind::adagrad,
-        OptimizerKind::lamb});
-  // lamb and lars leave out of their own rates what is not decayed, so there it matters anyway.
-  if (weight_decay == 0) {
-    note("no_decay", !no_decay.empty(), {OptimizerKind::lamb, OptimizerKind::lars});
-    note("decay_vectors", !decay_vectors, {OptimizerKind::lamb, OptimizerKind::lars});
-  }
-  return idle;
-}
-
 bool OptimizerOptions::decays(const std::string& name, std::int64_t dims) const {
   if (dims < 2 && !decay_vectors) return false;
   return std::none_of(no_decay.begin(), no_decay.end(),
@@ -128,6 +93,11 @@ std::vector<std::string> fit_problems(const OptimizerOptions& options,
 }
 
 std::vector<Option> entries(OptimizerOptions& o) {
+  // lamb and lars leave out of their own rates what is not decayed, so there it matters anyway.
+  const OnlyWith decays{"weight_decay", {}, {{"optimizer", {"lamb", "lars"}}}};
+  const auto of = [](std::vector<std::string> kinds, Option option) {
+    return only_with({"optimizer", std::move(kinds)}, std::move(option));
+  };
   return {
       choice(
           "optimizer", o.kind,
@@ -140,37 +110,38 @@ std::vector<Option> entries(OptimizerOptions& o) {
            {"lars", OptimizerKind::lars}},
           "How gradients change the weights. Equal to torch.optim's of that name; lamb and lars, "
           "for large batches, follow their papers."),
-      option("momentum", o.momentum,
-             "sgd, rmsprop, lars: share of the previous update that is kept."),
-      option("nesterov", o.nesterov, "sgd: look ahead along the momentum; needs momentum."),
-      option("beta1", o.beta1, "adam, adamw, lamb: decay of the mean of gradients."),
-      option("beta2", o.beta2, "adam, adamw, lamb: decay of the mean of squared gradients."),
-      option("amsgrad", o.amsgrad,
-             "adam, adamw: divide by the largest mean of squared gradients so far."),
-      option("alpha", o.alpha, "rmsprop: decay of the mean of squared gradients."),
-      option("centered", o.centered,
-             "rmsprop: divide by the gradients' deviation, for which a mean of gradients is kept."),
-      option("lr_decay", o.lr_decay,
-             "adagrad: the rate is divided by 1 + this x the updates before."),
-      option("initial_accumulator", o.initial_accumulator,
-             "adagrad: what the sums of squared gradients begin with."),
-      option(
-          "trust_coefficient", o.trust_coefficient,
-          "lars: a parameter's own rate is lr times this times the norm of its weights over that "
-          "of its gradient."),
-      option("eps", o.eps,
-             "adam, adamw, rmsprop, adagrad, lamb: added to the denominator. none: 1e-10 for "
-             "adagrad, 1e-6 for lamb, else 1e-8 (Keras uses 1e-7)."),
+      of({"sgd", "rmsprop", "lars"},
+         option("momentum", o.momentum, "Share of the previous update that is kept.")),
+      of({"sgd"}, option("nesterov", o.nesterov, "Look ahead along the momentum; needs momentum.")),
+      of({"adam", "adamw", "lamb"}, option("beta1", o.beta1, "Decay of the mean of gradients.")),
+      of({"adam", "adamw", "lamb"},
+         option("beta2", o.beta2, "Decay of the mean of squared gradients.")),
+      of({"adam", "adamw"},
+         option("amsgrad", o.amsgrad, "Divide by the largest mean of squared gradients so far.")),
+      of({"rmsprop"}, option("alpha", o.alpha, "Decay of the mean of squared gradients.")),
+      of({"rmsprop"},
+         option("centered", o.centered,
+                "Divide by the gradients' deviation, for which a mean of gradients is kept.")),
+      of({"adagrad"},
+         option("lr_decay", o.lr_decay, "The rate is divided by 1 + this x the updates before.")),
+      of({"adagrad"}, option("initial_accumulator", o.initial_accumulator,
+                             "What the sums of squared gradients begin with.")),
+      of({"lars"}, option("trust_coefficient", o.trust_coefficient,
+                          "A parameter's own rate is lr times this times the norm of its weights "
+                          "over that of its gradient.")),
+      of({"adam", "adamw", "rmsprop", "adagrad", "lamb"},
+         option("eps", o.eps,
+                "Added to the denominator. none: 1e-10 for adagrad, 1e-6 for lamb, else 1e-8 "
+                "(Keras uses 1e-7).")),
       option("weight_decay", o.weight_decay,
-             "adamw, lamb: weights shrink by rate x this each update (lamb: times the "
-             "parameter's trust ratio); else added to the gradient times the weight."),
-      option(
-          "no_decay", o.no_decay,
-          "Parameters that are not decayed: names, or beginnings of names and '*'. lamb and lars "
-          "give them the plain rate."),
-      option("decay_vectors", o.decay_vectors,
-             "false: parameters with less than two dims (biases, scales of norms) are not decayed "
-             "either."),
+             "Weights shrink by rate x this each update with adamw and lamb (lamb: times the "
+             "parameter's trust ratio); else it is added to the gradient times the weight."),
+      only_with(decays, option("no_decay", o.no_decay,
+                               "Parameters that are not decayed: names, or beginnings of names and "
+                               "'*'. lamb and lars give them the plain rate.")),
+      only_with(decays, option("decay_vectors", o.decay_vectors,
+                               "Whether parameters with less than two dims (biases, scales of "
+                               "norms) are decayed, too.")),
       option("clip_norm", o.clip_norm,
              "Gradients are scaled down so that the norm over all parameters is at most this."),
       option("clip_value", o.clip_value,

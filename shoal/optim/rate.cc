@@ -99,31 +99,11 @@ std::vector<std::string> RateOptions::problems() const {
   return faults;
 }
 
-std::vector<std::string> RateOptions::without_effect() const {
-  std::vector<std::string> idle;
-  const RateOptions standard;
-  const auto note = [&](const char* name, bool was_set, bool matters) {
-    if (was_set && !matters) idle.emplace_back(name);
-  };
-  const bool ends =
-      kind == RateKind::cosine || kind == RateKind::linear || kind == RateKind::polynomial;
-  const bool cycles = kind == RateKind::one_cycle;
-  note("warmup_from", warmup_from != standard.warmup_from, warmup_steps > 0);
-  note("warmup_share", warmup_share != standard.warmup_share,
-       warmup_steps > 0 && warmup_from == WarmupFrom::share);
-  note("lr_step_every", step_every != standard.step_every, kind == RateKind::step);
-  note("lr_step_factor", step_factor != standard.step_factor, kind == RateKind::step);
-  note("lr_power", power != standard.power, kind == RateKind::polynomial);
-  note("lr_final_fraction", final_fraction != standard.final_fraction, ends);
-  note("lr_rise", rise != standard.rise, cycles);
-  note("lr_anneal", anneal != standard.anneal, cycles);
-  note("lr_start_divisor", start_divisor != standard.start_divisor, cycles);
-  note("lr_end_divisor", end_divisor != standard.end_divisor, cycles);
-  note("lr_base_batch", base_batch != standard.base_batch, scaling == RateScaling::batch);
-  return idle;
-}
-
 std::vector<Option> entries(RateOptions& o) {
+  const OnlyWith warms_up{"warmup_steps"};
+  const auto of = [](std::vector<std::string> kinds, Option option) {
+    return only_with({"lr_schedule", std::move(kinds)}, std::move(option));
+  };
   return {
       option("lr", o.lr,
              "Reference learning rate. The top rate is this times what lr_scaling says."),
@@ -137,33 +117,38 @@ std::vector<Option> entries(RateOptions& o) {
              "How the rate falls after warm-up; one_cycle rises first by itself."),
       option("warmup_steps", o.warmup_steps,
              "Updates over which the rate rises in equal steps to the top rate."),
-      choice("warmup_from", o.warmup_from,
-             {{"zero", WarmupFrom::zero}, {"lr", WarmupFrom::lr}, {"share", WarmupFrom::share}},
-             "Where warm-up begins. zero: the first update is one step above 0; lr: it has lr as "
-             "given, not scaled; share: it has warmup_share of the top rate."),
-      option("warmup_share", o.warmup_share,
-             "Rate of the first update as a share of the top rate, with warmup_from = \"share\"."),
-      option("lr_step_every", o.step_every, "Schedule step: updates between two falls."),
-      option("lr_step_factor", o.step_factor, "Schedule step: the rate times this at each fall."),
-      option("lr_power", o.power,
-             "Schedule polynomial: the rate falls with this power of the updates left."),
-      option("lr_final_fraction", o.final_fraction,
-             "Schedules cosine, linear, polynomial: rate at the end as a share of the top rate."),
-      option("lr_rise", o.rise,
-             "Schedule one_cycle: share of all updates in which the rate rises."),
-      choice("lr_anneal", o.anneal, {{"cosine", Anneal::cosine}, {"linear", Anneal::linear}},
-             "Schedule one_cycle: form of its rise and fall."),
-      option("lr_start_divisor", o.start_divisor,
-             "Schedule one_cycle: the first update has the top rate over this."),
-      option("lr_end_divisor", o.end_divisor,
-             "Schedule one_cycle: the last update has the first one's rate over this."),
+      only_with(
+          warms_up,
+          choice("warmup_from", o.warmup_from,
+                 {{"zero", WarmupFrom::zero}, {"lr", WarmupFrom::lr}, {"share", WarmupFrom::share}},
+                 "Where warm-up begins. zero: the first update is one step above 0; lr: it "
+                 "has lr as given, not scaled; share: it has warmup_share of the top rate.")),
+      only_with({"warmup_from", {"share"}},
+                only_with(warms_up, option("warmup_share", o.warmup_share,
+                                           "Rate of the first update as a share of the top "
+                                           "rate."))),
+      of({"step"}, option("lr_step_every", o.step_every, "Updates between two falls.")),
+      of({"step"}, option("lr_step_factor", o.step_factor, "The rate times this at each fall.")),
+      of({"polynomial"},
+         option("lr_power", o.power, "The rate falls with this power of the updates left.")),
+      of({"cosine", "linear", "polynomial"}, option("lr_final_fraction", o.final_fraction,
+                                                    "Rate at the end as a share of the top rate.")),
+      of({"one_cycle"}, option("lr_rise", o.rise, "Share of all updates in which the rate rises.")),
+      of({"one_cycle"},
+         choice("lr_anneal", o.anneal, {{"cosine", Anneal::cosine}, {"linear", Anneal::linear}},
+                "Form of its rise and fall.")),
+      of({"one_cycle"}, option("lr_start_divisor", o.start_divisor,
+                               "The first update has the top rate over this.")),
+      of({"one_cycle"}, option("lr_end_divisor", o.end_divisor,
+                               "The last update has the first one's rate over this.")),
       choice("lr_scaling", o.scaling,
              {{"none", RateScaling::none},
               {"linear", RateScaling::linear},
               {"batch", RateScaling::batch}},
              "What the top rate is. none: lr; linear: lr times the number of parts of the batch; "
              "batch: lr times batch / lr_base_batch."),
-      option("lr_base_batch", o.base_batch, "The batch that lr was found for; see lr_scaling."),
+      only_with({"lr_scaling", {"batch"}},
+                option("lr_base_batch", o.base_batch, "The batch that lr was found for.")),
   };
 }
 

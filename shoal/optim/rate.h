@@ -40,8 +40,6 @@ struct RateOptions {
   RateScaling scaling = RateScaling::none;
   std::int64_t base_batch = 256;  // scaling batch: the batch that lr was found for
   std::vector<std::string> problems() const;
-  // Options that were set but have no effect beside the others, for a warning.
-  std::vector<std::string> without_effect() const;
 };
 std::vector<Option> entries(
     RateOptions& options);  // lr, lr_schedule, warmup_steps, lr_scaling, ...

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "shoal/core/test_options.h"
+
 namespace shoal {
 namespace {
 
@@ -152,19 +154,19 @@ TEST(Rate, ACycleOfFewUpdatesHasARate) {
 }
 
 TEST(Rate, NamesOptionsWithoutEffect) {
-  EXPECT_THAT(RateOptions{}.without_effect(), IsEmpty());
-  const RateOptions idle{.warmup_from = WarmupFrom::lr,
-                         .warmup_share = 0.5,
-                         .step_every = 3,
-                         .step_factor = 0.5,
-                         .power = 2,
-                         .final_fraction = 0.1,
-                         .rise = 0.2,
-                         .anneal = Anneal::linear,
-                         .start_divisor = 10,
-                         .end_divisor = 10,
-                         .base_batch = 32};
-  EXPECT_THAT(idle.without_effect(),
+  RateOptions standard;
+  RateOptions idle{.warmup_from = WarmupFrom::lr,
+                   .warmup_share = 0.5,
+                   .step_every = 3,
+                   .step_factor = 0.5,
+                   .power = 2,
+                   .final_fraction = 0.1,
+                   .rise = 0.2,
+                   .anneal = Anneal::linear,
+                   .start_divisor = 10,
+                   .end_divisor = 10,
+                   .base_batch = 32};
+  EXPECT_THAT(idle_keys(entries(idle), entries(standard)),
               ElementsAre("warmup_from", "warmup_share", "lr_step_every", "lr_step_factor",
                           "lr_power", "lr_final_fraction", "lr_rise", "lr_anneal",
                           "lr_start_divisor", "lr_end_divisor", "lr_base_batch"));

@@ -18,16 +18,20 @@ std::vector<std::string> EarlyStopOptions::problems() const {
 }
 
 std::vector<Option> entries(EarlyStopOptions& o) {
+  const OnlyWith stops{"early_stop_patience"};
   return {
       option("early_stop_patience", o.patience,
              "Training ends after so many evaluations on the validation set in a row that bring no "
              "improvement; 0: it never ends early. Needs evaluate_every and [data] validation. "
              "With a [checkpoint] path the best weights are kept there."),
-      option("early_stop_min_delta", o.min_delta, "What counts as an improvement at least."),
-      choice("early_stop_metric", o.metric,
-             {{"loss", StopMetric::loss}, {"accuracy", StopMetric::accuracy}},
-             "What has to improve: the loss has to fall, or the accuracy (a share, 0 to 1) to "
-             "rise."),
+      only_with(stops, option("early_stop_min_delta", o.min_delta,
+                              "What counts as an improvement at least.")),
+      only_with(
+          stops,
+          choice("early_stop_metric", o.metric,
+                 {{"loss", StopMetric::loss}, {"accuracy", StopMetric::accuracy}},
+                 "What has to improve: the loss has to fall, or the accuracy (a share, 0 to 1) to "
+                 "rise.")),
   };
 }
 

@@ -91,21 +91,9 @@ std::vector<std::string> Job::problems() const {
 }
 
 std::vector<std::string> Job::warnings() const {
-  std::vector<std::string> all;
-  for (const auto& name : train.optimizer.without_effect()) {
-    all.push_back(fmt::format("[train] {} has no effect with this optimizer", name));
-  }
-  if (train.huber_delta != TrainOptions{}.huber_delta && model.loss != "huber") {
-    all.emplace_back("[train] huber_delta has no effect without [model] loss = \"huber\"");
-  }
-  for (const auto& name : train.rate.without_effect()) {
-    all.push_back(fmt::format(
-        "[train] {} has no effect with these lr_schedule, lr_scaling and warmup_steps", name));
-  }
-  for (const auto& name : augment.without_effect()) {
-    all.push_back(fmt::format("[augment] {} has no effect with this crop", name));
-  }
-  return all;
+  Job present = *this, fresh;
+  std::vector<OptionTable> tables = present.tables();
+  return without_effect(tables, fresh.tables());
 }
 
 Plan Job::plan(int workers) const {

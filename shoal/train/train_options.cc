@@ -56,7 +56,8 @@ std::vector<Option> entries_of_loss(TrainOptions& o) {
              "much; \"balanced\": samples without the label / samples with it, counted in the "
              "training "
              "part; or a list, one a label."),
-      option("huber_delta", o.huber_delta, "Loss huber: squared up to this error, linear beyond.")};
+      only_with({"model.loss", {"huber"}},
+                option("huber_delta", o.huber_delta, "Squared up to this error, linear beyond."))};
 }
 
 }  // namespace
@@ -143,8 +144,8 @@ OptionTable describe(TrainOptions& o) {
               "A step whose loss is not finite is never applied. stop: the run ends, naming step "
               "and block; skip: it goes on with the next batch, gradients are looked at too, and "
               "running statistics are put back."),
-          option("non_finite_limit", o.non_finite_limit,
-                 "With non_finite = \"skip\": so many steps in a row may be skipped."),
+          only_with({"non_finite", {"skip"}}, option("non_finite_limit", o.non_finite_limit,
+                                                     "So many steps in a row may be skipped.")),
       }};
   for (auto& entry : entries_of_loss(o)) table.options.push_back(std::move(entry));
   for (auto& entry : entries(o.optimizer)) table.options.push_back(std::move(entry));
