@@ -1,5 +1,4 @@
-// Arrays of NumPy in files: magic, version, a dictionary that describes the array, its values.
-// Source: NumPy, numpy.lib.format, versions 1.0 to 3.0.
+// Tensors as arrays of NumPy in files (shoal/data/npy.h has the format and its source).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,9 +16,8 @@ std::string npy_header(at::ScalarType type, const std::vector<std::int64_t>& sha
 // A file of one array, replaced atomically.
 void write_npy(const std::filesystem::path& file, const at::Tensor& tensor);
 
-// Of little-endian numbers (float, integer or bool). Throws Corrupt naming the file for anything
-// that is no such array, and for one whose values are fewer or more than its shape says, before
-// memory is taken; InvalidInput when it cannot be opened.
-at::Tensor read_npy(const std::filesystem::path& file);
+// Of numbers that LibTorch computes with (float, signed integer, uint8 or bool), of any shape.
+// Throws as read_npy of data does; Corrupt for other types of numbers.
+at::Tensor read_npy_tensor(const std::filesystem::path& file);
 
 }  // namespace shoal

@@ -98,7 +98,7 @@ class Weights::NpyFolder final : public Source {
     return names;
   }
   at::Tensor tensor(const std::string& name) const override {
-    return read_npy(folder_ / (name + ".npy"));
+    return read_npy_tensor(folder_ / (name + ".npy"));
   }
 
  private:

@@ -88,7 +88,7 @@ TEST(PredictionFile, NpyHasTheOutputsThemselves) {
   writer->add(outputs.narrow(0, 0, 2));
   writer->add(outputs.narrow(0, 2, 1));
   writer->finish();
-  EXPECT_TRUE(at::equal(read_npy(prediction_path()), outputs));
+  EXPECT_TRUE(at::equal(read_npy_tensor(prediction_path()), outputs));
 }
 
 TEST(PredictionFile, WhatIsNotFinishedIsNotThere) {

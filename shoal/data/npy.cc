@@ -19,6 +19,7 @@ namespace {
 std::uint64_t bytes_of_values(const NpyArray& array, const ByteSource& source) {
   std::uint64_t bytes = static_cast<std::uint64_t>(array.type.bytes);
   const std::uint64_t limit = source.largest_size();
+  if (std::find(array.shape.begin(), array.shape.end(), 0) != array.shape.end()) return 0;
   for (const std::int64_t size : array.shape) {
     const auto extent = static_cast<std::uint64_t>(size);
     if (bytes > limit / extent) {
@@ -217,12 +218,12 @@ std::int64_t NpyArray::elements() const {
   return product;
 }
 
-NpyArray read_npy(const std::filesystem::path& path, std::stop_token stop) {
-  return read_npy(*open_source(path, std::move(stop)));
+NpyArray read_npy(const std::filesystem::path& path, std::stop_token stop, NpyShapes shapes) {
+  return read_npy(*open_source(path, std::move(stop)), shapes);
 }
 
-NpyArray read_npy(ByteSource& source) {
-  const NpyHeader header = read_npy_header(source);
+NpyArray read_npy(ByteSource& source, NpyShapes shapes) {
+  const NpyHeader header = read_npy_header(source, shapes);
   NpyArray array{.path = source.path(),
                  .type = header.type,
                  .shape = header.shape,

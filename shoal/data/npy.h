@@ -27,21 +27,28 @@ struct NpyType {
 struct NpyArray {
   std::string path;
   NpyType type;
-  std::vector<std::int64_t> shape;  // one size or more, all > 0
-  bool fortran_order = false;       // whether the values are column-major
-  AlignedBytes values;              // in the file's order, in the byte order of this machine
-  std::int64_t header_bytes = 0;    // where the values begin in the file
+  std::vector<std::int64_t> shape;
+  bool fortran_order = false;     // whether the values are column-major
+  AlignedBytes values;            // in the file's order, in the byte order of this machine
+  std::int64_t header_bytes = 0;  // where the values begin in the file
 
   std::int64_t elements() const;
 };
 
+enum class NpyShapes : std::uint8_t {
+  samples,  // one size or more, all above 0
+  any,      // a single value and sizes of 0, too
+};
+
 // `path` is unpacked when it ends in .gz. Throws Corrupt naming file, byte, what was expected and
 // what was found: wrong magic, unknown version, a header that is cut or says something else, a type
-// that is no number (objects, text, records, complex, dates), a size of 0, content shorter or
-// longer than the header says. Sizes are checked against the file, in 64 bits, before memory is
-// taken. InvalidInput when there is no such file.
-NpyArray read_npy(const std::filesystem::path& path, std::stop_token stop = {});
-NpyArray read_npy(ByteSource& source);  // `source` at its beginning
+// that is no number (objects, text, records, complex, dates), a shape that is not among `shapes`,
+// content shorter or longer than the header says. Sizes are checked against the file, in 64 bits,
+// before memory is taken. InvalidInput when there is no such file.
+NpyArray read_npy(const std::filesystem::path& path, std::stop_token stop = {},
+                  NpyShapes shapes = NpyShapes::samples);
+// `source` is at its beginning.
+NpyArray read_npy(ByteSource& source, NpyShapes shapes = NpyShapes::samples);
 
 struct NpyOptions {
   LearningTask task = LearningTask::classification;

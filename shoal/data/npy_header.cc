@@ -28,8 +28,9 @@ std::string excerpt(std::string_view text) {
 class NpyHeaderText {
  public:
   // `text` begins at byte `start` of `path`.
-  NpyHeaderText(std::string_view text, std::uint64_t start, const std::string& path)
-      : text_(text), start_(start), path_(path) {}
+  NpyHeaderText(std::string_view text, std::uint64_t start, const std::string& path,
+                NpyShapes shapes)
+      : text_(text), start_(start), path_(path), of_samples_(shapes == NpyShapes::samples) {}
 
   NpyHeader parse() {
     take('{');
@@ -165,7 +166,7 @@ class NpyHeaderText {
       if (error != std::errc() || size < 0) {
         refuse("a size of 63 bits", excerpt(text_.substr(at_)));
       }
-      if (size == 0) refuse("a size of 1 or more", "0");
+      if (size == 0 && of_samples_) refuse("a size of 1 or more", "0");
       if (header_.shape.size() == kMostSizes) refuse(fmt::format("{} sizes", kMostSizes), "more");
       at_ += static_cast<std::size_t>(end - begin);
       (void)accept('L');  // Python 2
@@ -175,12 +176,15 @@ class NpyHeaderText {
         break;
       }
     }
-    if (header_.shape.empty()) refuse("one size or more", "the shape () of a single value");
+    if (header_.shape.empty() && of_samples_) {
+      refuse("one size or more", "the shape () of a single value");
+    }
   }
 
   std::string_view text_;
   std::uint64_t start_;
   const std::string& path_;
+  bool of_samples_;
   std::size_t at_ = 0;
   std::array<bool, 3> seen_{};
   NpyHeader header_;
@@ -188,7 +192,7 @@ class NpyHeaderText {
 
 }  // namespace
 
-NpyHeader read_npy_header(ByteSource& source) {
+NpyHeader read_npy_header(ByteSource& source, NpyShapes shapes) {
   std::array<char, 8> preamble{};
   source.read_exactly(std::as_writable_bytes(std::span(preamble)), "NPY magic and version");
   const std::string_view magic(preamble.data(), kNpyMagic.size());
@@ -224,7 +228,7 @@ NpyHeader read_npy_header(ByteSource& source) {
   const std::uint64_t start = source.position();
   std::string text(length, '\0');
   source.read_exactly(std::as_writable_bytes(std::span(text)), "the NPY header");
-  return NpyHeaderText(text, start, source.path()).parse();
+  return NpyHeaderText(text, start, source.path(), shapes).parse();
 }
 
 }  // namespace shoal

@@ -14,6 +14,6 @@ struct NpyHeader {
 
 // Reads magic, version and header. Throws Corrupt with the byte. `source` is at its beginning, and
 // afterwards at the first value.
-NpyHeader read_npy_header(ByteSource& source);
+NpyHeader read_npy_header(ByteSource& source, NpyShapes shapes);
 
 }  // namespace shoal
