@@ -21,7 +21,7 @@ std::string first_sentence(const std::string& help) {
 
 // What a choice is between is said here, when the first sentence does not.
 std::string comment_of(const Option& option) {
-  const std::string words = first_sentence(option.help);
+  std::string words = first_sentence(option.help);
   const auto is_said = [&](const std::string& value) { return words.find(value) != words.npos; };
   if (option.get().is_boolean() ||
       std::all_of(option.values.begin(), option.values.end(), is_said)) {
@@ -72,7 +72,7 @@ std::string table_lines(const OptionTable& table, std::vector<OptionTable>& all,
     // TOML cannot say that there is no value of any kind.
     if (key.empty()) continue;
     // Of another kind than what was chosen. What waits for a number above 0 may be wanted yet.
-    const auto why = idle(option, table.name, all);
+    const auto why = why_idle(option, table.name, all);
     if (!is_set && why && !why->because.values.empty()) continue;
     (is_set ? set : unset) += key_lines((is_set ? "" : "# ") + key, comment_of(option));
   }

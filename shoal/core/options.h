@@ -92,9 +92,8 @@ Option choice(std::string name, Enum& field, const std::vector<std::pair<std::st
 // A text option whose owner checks it against these values.
 Option with_values(Option option, std::vector<std::string> values);
 
-// The same options, which matter only where `key` has one of `values`, or is above 0.
+// The same option, which matters only with `other`.
 Option only_with(const OnlyWith& other, Option option);
-std::vector<Option> only_with(const OnlyWith& other, std::vector<Option> options);
 
 // The same table where these keys may change on resume; each has to be one of its own (checked).
 OptionTable may_change(OptionTable table, const std::vector<std::string>& keys);
@@ -121,8 +120,8 @@ struct Idle {
   OnlyWith because;
   std::string found;  // "optimizer = \"sgd\"", "[model] loss = \"auto\""
 };
-std::optional<Idle> idle(const Option& option, const std::string& table,
-                         std::vector<OptionTable>& tables);
+std::optional<Idle> why_idle(const Option& option, const std::string& table,
+                             std::vector<OptionTable>& tables);
 
 // "[train] beta1 has no effect with optimizer = "sgd"": all keys that have another value than in
 // `standard`, which are the same tables of fresh structs, and do not matter.

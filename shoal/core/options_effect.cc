@@ -60,11 +60,6 @@ Option only_with(const OnlyWith& other, Option option) {
   return option;
 }
 
-std::vector<Option> only_with(const OnlyWith& other, std::vector<Option> options) {
-  for (Option& option : options) option.only_with.push_back(other);
-  return options;
-}
-
 std::string whole_help(const Option& option) {
   if (option.only_with.empty()) return option.help;
   std::vector<std::string> others;
@@ -72,8 +67,8 @@ std::string whole_help(const Option& option) {
   return fmt::format("{} Only with {}.", option.help, fmt::join(others, " and "));
 }
 
-std::optional<Idle> idle(const Option& option, const std::string& table,
-                         std::vector<OptionTable>& tables) {
+std::optional<Idle> why_idle(const Option& option, const std::string& table,
+                             std::vector<OptionTable>& tables) {
   for (const OnlyWith& other : option.only_with) {
     if (holds(other, table, tables)) continue;
     return Idle{.because = other, .found = find(other.key, table, tables).text(table)};
@@ -89,7 +84,7 @@ std::vector<std::string> without_effect(std::vector<OptionTable>& tables,
     for (std::size_t i = 0; i < table.options.size(); ++i) {
       const Option& option = table.options[i];
       if (option.get() == standard.at(t).options.at(i).get()) continue;
-      const auto why = idle(option, table.name, tables);
+      const auto why = why_idle(option, table.name, tables);
       if (!why) continue;
       sentences.push_back(fmt::format("{} {} has no effect with {}", detail::place(table.name),
                                       option.name, why->found));

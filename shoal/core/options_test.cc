@@ -136,7 +136,7 @@ TEST(OnlyWith, DependsOnAKeyThatIsThere) {
   Painted painted;
   std::vector<OptionTable> tables{
       {"painted", "", {only_with({"colour", {"red"}}, option("gloss", painted.gloss, "."))}}};
-  EXPECT_THROW((void)idle(tables[0].options[0], "painted", tables), BrokenInvariant);
+  EXPECT_THROW((void)why_idle(tables[0].options[0], "painted", tables), BrokenInvariant);
 }
 
 TEST(Options, EveryTypeShowsItsDefaultAsToml) {

@@ -258,14 +258,22 @@ void TableRows::read(int group, const std::vector<int>& columns, const TakeArrow
     table_->read(group, columns, [&](const ArrowRows& rows) {
       check_equal(rows.first, taken, "rows come in their order");
       check_equal(rows.columns.size(), columns.size(), "rows have all columns");
+      for (const ArrowValues& values : rows.columns) {
+        const auto has = static_cast<std::int64_t>(values.numbers.size() + values.texts.size());
+        if (has != rows.count) refuse_count("values of a column", rows.count, group, has);
+      }
       taken += rows.count;
       if (taken <= count) take(rows);
     });
   });
-  if (taken == count) return;
-  throw Corrupt(
-      fmt::format("{}: expected {} rows in row group {}, found {}", path_, count, group, taken),
-      path_);
+  if (taken != count) refuse_count("rows", count, group, taken);
+}
+
+void TableRows::refuse_count(std::string_view what, std::int64_t expected, int group,
+                             std::int64_t found) const {
+  throw Corrupt(fmt::format("{}: expected {} {} in row group {}, found {}", path_, expected, what,
+                            group, found),
+                path_);
 }
 
 int TableRows::groups_read() const {

@@ -73,6 +73,8 @@ class TableRows {
   void find_columns();
   std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
   void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) const;
+  [[noreturn]] void refuse_count(std::string_view what, std::int64_t expected, int group,
+                                 std::int64_t found) const;
   std::size_t group_of(std::int64_t row) const;
   const Group& group(std::size_t number) const;
   std::unique_ptr<Group> read_group(int number) const;

@@ -50,7 +50,8 @@ class FakeTable : public ArrowTable {
       for (std::size_t i = 0; i < columns.size(); ++i) {
         const FakeColumn& column = columns_.at(static_cast<std::size_t>(columns[i]));
         if (column.facts.kind == Kind::number) {
-          values[i].numbers = std::span(column.numbers).subspan(first, rows);
+          const std::size_t lost = columns[i] == short_column ? 1 : 0;
+          values[i].numbers = std::span(column.numbers).subspan(first, rows - lost);
         } else {
           texts[i].assign(column.texts.begin() + start + row,
                           column.texts.begin() + start + row + static_cast<std::int64_t>(rows));
@@ -64,6 +65,7 @@ class FakeTable : public ArrowTable {
   }
   std::int64_t rows_lost = 0;  // of each group
   int broken_group = -1;
+  int short_column = -1;  // has a value less than there are rows
 
  private:
   std::vector<FakeColumn> columns_;
@@ -348,6 +350,18 @@ TEST_F(TableRowsTest, RefusesGroupsOfOtherThanTheirRows) {
     EXPECT_THAT(refusal([&] { table.row(0).features; }),
                 HasSubstr(fmt::format("expected 3 rows in row group 0, found {}", 3 - lost)));
   }
+}
+
+TEST_F(TableRowsTest, RefusesColumnsThatAreShorterThanOthers) {
+  const auto open = [&] {
+    auto table = std::make_unique<FakeTable>(good_, std::vector<std::int64_t>{2, 3});
+    table->short_column = 0;
+    return table;
+  };
+  const TableRows table(path_, open, TableOptions{.columns = {"a"}, .classes = 3});
+  EXPECT_THAT(refusal([&] { table.row(3); }),
+              AllOf(StartsWith("Corrupt: "),
+                    HasSubstr("expected 2 values of a column in row group 1, found 1")));
 }
 
 TEST_F(TableRowsTest, SaysWhatArrowSays) {
