@@ -167,7 +167,10 @@ TEST_F(TableRowsTest, GivesRowsThatFollowEachOtherAtOnce) {
   EXPECT_THAT(run({0, 1, 2}).features, ElementsAre(1, 2));  // the group ends
   EXPECT_THAT(run({3, 4}).labels, ElementsAre(0, 1));
   EXPECT_EQ(run({3, 4, 4}).count, 2);
-  EXPECT_EQ(run({4, 3}).count, 1);
+  const auto whole = rows(good_, {.columns = {"a"}}, {5});
+  EXPECT_EQ(whole->run(std::vector<std::int64_t>{0, 2, 3}).count, 1);
+  EXPECT_EQ(whole->run(std::vector<std::int64_t>{1, 2, 2, 3}).count, 2);
+  EXPECT_EQ(whole->run(std::vector<std::int64_t>{3, 2, 1}).count, 1);
   const TableDataset data("t", table, {.mean = {1}, .deviation = {2}});
   Batch batch;
   data.read(std::vector<std::int64_t>{3, 4, 0, 1, 2, 2}, batch);
