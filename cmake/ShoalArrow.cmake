@@ -1,11 +1,11 @@
 # The module that reads Parquet and typed CSV with Apache Arrow, as Python's package pyarrow brings it.
 # Where that is missing, everything else is built, and the command says what to install.
-if(SHOAL_SANITIZE)
-  return()
-endif()
-
+# A sanitized build takes it only where it is named: Arrow's own libraries are not sanitized.
 set(PYARROW_PREFIX "" CACHE PATH "The folder of the Python package pyarrow; empty: beside LibTorch")
 set(prefix ${PYARROW_PREFIX})
+if(SHOAL_SANITIZE AND NOT prefix)
+  return()
+endif()
 if(NOT prefix AND TORCH_INSTALL_PREFIX)
   set(prefix ${TORCH_INSTALL_PREFIX}/../pyarrow)
 endif()

@@ -70,31 +70,38 @@ TableValues::TableValues(const std::string& path, const TableForm& form, bool al
   }
 }
 
-TableGroup TableValues::with_room_for_answers(std::int64_t rows) const {
-  TableGroup group;
-  const auto count = static_cast<std::size_t>(rows);
-  const bool has_classes = form_.task == LearningTask::classification;
-  group.labels.resize(has_classes ? count : 0);
-  group.targets.resize(has_classes ? 0 : count * form_.labels.size());
-  return group;
+void TableValues::make_room(Room room, std::int64_t rows, const Place& place,
+                            TableGroup& group) const {
+  constexpr std::int64_t kRowsAtFirst = 1 << 20;  // as many as writers put into a group
+  if (rows <= group.room) return;
+  group.room = std::min(place.count, std::max({rows, 2 * group.room, kRowsAtFirst}));
+  const auto count = static_cast<std::size_t>(group.room);
+  if (form_.task == LearningTask::classification) {
+    group.labels.resize(count);
+  } else {
+    group.targets.resize(count * form_.labels.size());
+  }
+  if (room == Room::answers) return;
+  AlignedBytes features(count * places_.back() * sizeof(float));
+  std::ranges::copy(group.features.bytes(), features.data());
+  group.features = std::move(features);
 }
 
-TableGroup TableValues::with_room_for(std::int64_t rows) const {
-  TableGroup group = with_room_for_answers(rows);
-  group.features.resize(static_cast<std::size_t>(rows) * places_.back() * sizeof(float));
-  return group;
-}
-
-void TableValues::take(const ArrowRows& rows, std::int64_t first_row, TableGroup& group) const {
+void TableValues::take(const ArrowRows& rows, const Place& place, TableGroup& group) const {
+  make_room(Room::all, rows.first + rows.count, place, group);
   const std::size_t features = form_.features.size();
   const std::span<float> to =
       group.features.as<float>().subspan(static_cast<std::size_t>(rows.first) * places_.back(),
                                          static_cast<std::size_t>(rows.count) * places_.back());
-  take_numbers(rows, first_row, to);
-  take_texts(rows, first_row, to);
-  take_answers(
-      {.first = rows.first, .count = rows.count, .columns = rows.columns.subspan(features)},
-      first_row, group);
+  take_numbers(rows, place.first, to);
+  take_texts(rows, place.first, to);
+  put_answers({.first = rows.first, .count = rows.count, .columns = rows.columns.subspan(features)},
+              place.first, group);
+}
+
+void TableValues::take_answers(const ArrowRows& rows, const Place& place, TableGroup& group) const {
+  make_room(Room::answers, rows.first + rows.count, place, group);
+  put_answers(rows, place.first, group);
 }
 
 // A few rows of all columns at a time: what they are written to stays in the first cache.
@@ -146,8 +153,8 @@ void TableValues::take_texts(const ArrowRows& rows, std::int64_t first_row,
   }
 }
 
-void TableValues::take_answers(const ArrowRows& rows, std::int64_t first_row,
-                               TableGroup& group) const {
+void TableValues::put_answers(const ArrowRows& rows, std::int64_t first_row,
+                              TableGroup& group) const {
   const std::int64_t row = first_row + rows.first;
   for (std::size_t j = 0; j < rows.columns.size(); ++j) {
     const std::int64_t absent = rows.columns[j].first_absent;

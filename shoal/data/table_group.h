@@ -40,8 +40,9 @@ std::string line_of(std::string text);
 
 namespace detail {
 
-// The rows of a row group.
+// The rows of a row group, as far as they have come.
 struct TableGroup {
+  std::int64_t room = 0;             // rows that fit
   AlignedBytes features;             // float32, row by row
   std::vector<std::int64_t> labels;  // of a classification
   std::vector<float> targets;        // else, row by row
@@ -53,17 +54,24 @@ class TableValues {
  public:
   TableValues(const std::string& path, const TableForm& form, bool allow_non_finite);
 
-  TableGroup with_room_for_answers(std::int64_t rows) const;
-  TableGroup with_room_for(std::int64_t rows) const;
-  // `rows` has the columns of the features, then those of the answers. `first_row`: of the group.
-  void take(const ArrowRows& rows, std::int64_t first_row, TableGroup& group) const;
+  // Which rows of the table a group says that it has. Room is made as they come: a damaged file
+  // says what it likes.
+  struct Place {
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+  };
+  // `rows` has the columns of the features, then those of the answers.
+  void take(const ArrowRows& rows, const Place& place, TableGroup& group) const;
   // `rows` has the columns of the answers alone.
-  void take_answers(const ArrowRows& rows, std::int64_t first_row, TableGroup& group) const;
+  void take_answers(const ArrowRows& rows, const Place& place, TableGroup& group) const;
 
   [[noreturn]] void refuse(std::int64_t row, const std::string& column, std::string_view expected,
                            std::string_view found) const;
 
  private:
+  enum class Room : std::uint8_t { answers, all };
+  void make_room(Room room, std::int64_t rows, const Place& place, TableGroup& group) const;
+  void put_answers(const ArrowRows& rows, std::int64_t first_row, TableGroup& group) const;
   void take_numbers(const ArrowRows& rows, std::int64_t first_row, std::span<float> to) const;
   void take_texts(const ArrowRows& rows, std::int64_t first_row, std::span<float> to) const;
   void take_labels(const ArrowValues& values, std::int64_t first_row,

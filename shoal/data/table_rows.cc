@@ -73,7 +73,13 @@ void TableRows::open(const Open& open) {
     rows = table_->group_rows();
   });
   first_rows_ = {0};
-  for (const std::int64_t count : rows) first_rows_.push_back(first_rows_.back() + count);
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i] < 0 || rows[i] > kMost) {
+      refuse_count(fmt::format("0 to {} rows", kMost), static_cast<int>(i), rows[i]);
+    }
+    first_rows_.push_back(first_rows_.back() + rows[i]);
+  }
   groups_.resize(rows.size());
   ready_ = std::vector<std::atomic<const Group*>>(rows.size());
   if (size() == 0) {
@@ -220,9 +226,9 @@ void TableRows::find_values(const TableOptions& options, const std::stop_token& 
   std::int64_t largest = 0;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     require_no_stop(path_, stop);
-    Group group = values().with_room_for_answers(first_rows_[i + 1] - first_rows_[i]);
+    Group group;
     read(static_cast<int>(i), {label},
-         [&](const ArrowRows& rows) { values().take_answers(rows, first_rows_[i], group); });
+         [&](const ArrowRows& rows) { values().take_answers(rows, place_of(i), group); });
     for (const std::int64_t value : group.labels) largest = std::max(largest, value);
   }
   form_.classes = largest + 1;
@@ -260,20 +266,20 @@ void TableRows::read(int group, const std::vector<int>& columns, const TakeArrow
       check_equal(rows.columns.size(), columns.size(), "rows have all columns");
       for (const ArrowValues& values : rows.columns) {
         const auto has = static_cast<std::int64_t>(values.numbers.size() + values.texts.size());
-        if (has != rows.count) refuse_count("values of a column", rows.count, group, has);
+        if (has != rows.count)
+          refuse_count(fmt::format("{} values of a column", rows.count), group, has);
       }
       taken += rows.count;
       if (taken <= count) take(rows);
     });
   });
-  if (taken != count) refuse_count("rows", count, group, taken);
+  if (taken != count) refuse_count(fmt::format("{} rows", count), group, taken);
 }
 
-void TableRows::refuse_count(std::string_view what, std::int64_t expected, int group,
-                             std::int64_t found) const {
-  throw Corrupt(fmt::format("{}: expected {} {} in row group {}, found {}", path_, expected, what,
-                            group, found),
-                path_);
+void TableRows::refuse_count(const std::string& expected, int group, std::int64_t found) const {
+  throw Corrupt(
+      fmt::format("{}: expected {} in row group {}, found {}", path_, expected, group, found),
+      path_);
 }
 
 int TableRows::groups_read() const {
@@ -297,11 +303,10 @@ const TableRows::Group& TableRows::group(std::size_t number) const {
 }
 
 std::unique_ptr<TableRows::Group> TableRows::read_group(int number) const {
-  const std::int64_t first_row = first_rows_[static_cast<std::size_t>(number)];
-  const std::int64_t count = first_rows_[static_cast<std::size_t>(number) + 1] - first_row;
   const detail::TableValues values = this->values();
-  auto group = std::make_unique<Group>(values.with_room_for(count));
-  read(number, chosen_, [&](const ArrowRows& rows) { values.take(rows, first_row, *group); });
+  const detail::TableValues::Place place = place_of(static_cast<std::size_t>(number));
+  auto group = std::make_unique<Group>();
+  read(number, chosen_, [&](const ArrowRows& rows) { values.take(rows, place, *group); });
   return group;
 }
 

@@ -73,8 +73,10 @@ class TableRows {
   void find_columns();
   std::vector<std::string> texts_of(int column, const std::stop_token& stop) const;
   void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) const;
-  [[noreturn]] void refuse_count(std::string_view what, std::int64_t expected, int group,
-                                 std::int64_t found) const;
+  [[noreturn]] void refuse_count(const std::string& expected, int group, std::int64_t found) const;
+  detail::TableValues::Place place_of(std::size_t group) const {
+    return {.first = first_rows_[group], .count = first_rows_[group + 1] - first_rows_[group]};
+  }
   std::size_t group_of(std::int64_t row) const;
   const Group& group(std::size_t number) const;
   std::unique_ptr<Group> read_group(int number) const;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "shoal/data/test_files.h"
@@ -36,7 +37,9 @@ class FakeTable : public ArrowTable {
     for (const auto& column : columns_) facts.push_back(column.facts);
     return facts;
   }
-  std::vector<std::int64_t> group_rows() override { return groups_; }
+  std::vector<std::int64_t> group_rows() override {
+    return claims ? std::vector<std::int64_t>{*claims} : groups_;
+  }
   // In pieces of a few rows, as Arrow gives thousands.
   void read(int group, const std::vector<int>& columns, const TakeArrowRows& take) override {
     if (group == broken_group) throw std::runtime_error("page 3\nis damaged");
@@ -65,7 +68,8 @@ class FakeTable : public ArrowTable {
   }
   std::int64_t rows_lost = 0;  // of each group
   int broken_group = -1;
-  int short_column = -1;  // has a value less than there are rows
+  std::optional<std::int64_t> claims = {};  // rows of the only group, as the file says
+  int short_column = -1;                    // has a value less than there are rows
 
  private:
   std::vector<FakeColumn> columns_;
@@ -353,6 +357,41 @@ TEST_F(TableRowsTest, RefusesGroupsOfOtherThanTheirRows) {
     EXPECT_THAT(refusal([&] { table.row(0).features; }),
                 HasSubstr(fmt::format("expected 3 rows in row group 0, found {}", 3 - lost)));
   }
+}
+
+TEST_F(TableRowsTest, MakesRoomAsRowsCome) {
+  constexpr std::int64_t kRows = (2 << 20) + 5;  // room is made three times
+  std::vector<double> values(kRows);
+  std::iota(values.begin(), values.end(), 0);
+  piece_ = 1 << 16;
+  const auto table = rows({numbers("a", values), numbers("y", values)},
+                          {.task = LearningTask::regression}, {kRows});
+  for (const std::int64_t row : {std::int64_t{0}, kRows / 2 - 3, kRows / 2, kRows - 6, kRows - 1}) {
+    EXPECT_THAT(table->row(row).features, ElementsAre(static_cast<float>(row)));
+    EXPECT_THAT(table->row(row).targets, ElementsAre(static_cast<float>(row)));
+  }
+}
+
+TEST_F(TableRowsTest, TakesNoMemoryForRowsThatDoNotCome) {
+  const auto claiming = [&](std::int64_t claims, std::int64_t classes) {
+    return refusal([&] {
+      const TableRows table(
+          path_,
+          [&] {
+            auto fake = std::make_unique<FakeTable>(good_, std::vector<std::int64_t>{5});
+            fake->claims = claims;
+            return fake;
+          },
+          TableOptions{.columns = {"a"}, .classes = classes});
+      table.row(0);
+    });
+  };
+  for (const std::int64_t classes : {0, 3}) {
+    EXPECT_THAT(claiming(4'000'000'000, classes),
+                HasSubstr("expected 4000000000 rows in row group 0, found 5"));
+  }
+  EXPECT_THAT(claiming(-1, 0), HasSubstr("expected 0 to 4294967295 rows in row group 0, found -1"));
+  EXPECT_THAT(claiming(std::int64_t{1} << 62, 0), HasSubstr("expected 0 to 4294967295 rows"));
 }
 
 TEST_F(TableRowsTest, RefusesColumnsThatAreShorterThanOthers) {
