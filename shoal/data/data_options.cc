@@ -267,11 +267,16 @@ std::vector<std::string> DataOptions::problems() const {
 
 namespace {
 
-const std::vector<std::string> kOfColumns{"csv", "typed-csv", "parquet"};
-
 // Keys of some kinds of data.
 Option of(const std::vector<std::string>& names, Option option) {
   return only_with({"name", names}, std::move(option));
+}
+Option of(bool (*is_one)(DataName), Option option) {
+  std::vector<std::string> names;
+  for (const auto& [word, value] : kNames) {
+    if (is_one(value)) names.push_back(word);
+  }
+  return of(names, std::move(option));
 }
 
 std::vector<Option> options_of_files(DataOptions& o) {
@@ -292,7 +297,7 @@ std::vector<Option> options_of_files(DataOptions& o) {
          option("settings", o.settings,
                 "A table that is handed to the data set, for example { size = 1000 }.")),
       of({"npy"}, option("labels_path", o.labels_path, "The .npy file with the labels of `path`.")),
-      of({"csv", "typed-csv", "parquet", "npy", "text"},
+      of(takes_test_path,
          option("test_path", o.test_path, "A second file, with the test samples.")),
       of({"npy"}, option("test_labels_path", o.test_labels_path, "The labels of `test_path`.")),
       option("validation", o.validation,
@@ -334,7 +339,7 @@ std::vector<Option> options_of_labels(DataOptions& o) {
          option("label", o.csv.label,
                 "The column to learn: \"last\", its name, or its number from 0; of cifar-100 "
                 "\"fine\" or \"coarse\".")),
-      of(kOfColumns,
+      of(has_columns,
          option("labels", o.csv.labels,
                 "In place of `label`, one column or several, with `task` \"regression\" or "
                 "\"multi-label\". Of npy the labels' second size says how many.")),
@@ -353,8 +358,9 @@ std::vector<Option> options_of_labels(DataOptions& o) {
 
 std::vector<Option> options_of_columns(DataOptions& o) {
   return {
-      of(kOfColumns, option("columns", o.csv.columns,
-                            "Columns to learn from, by name or number; empty: all but the label.")),
+      of(has_columns,
+         option("columns", o.csv.columns,
+                "Columns to learn from, by name or number; empty: all but the label.")),
       of({"csv", "typed-csv"},
          choice("header", o.csv.header,
                 {{"auto", CsvHeader::automatic}, {"yes", CsvHeader::yes}, {"no", CsvHeader::no}},

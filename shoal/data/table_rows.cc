@@ -85,7 +85,7 @@ void TableRows::open(const Open& open) {
   if (size() == 0) {
     throw Corrupt(fmt::format("{}: expected rows, found none: the table is empty", path_), path_);
   }
-  if (size() > std::numeric_limits<std::uint32_t>::max()) {
+  if (size() > kMost) {
     throw InvalidInput(fmt::format("{}: expected at most 2^32 - 1 rows, found {}", path_, size()));
   }
 }
@@ -223,12 +223,13 @@ void TableRows::find_values(const TableOptions& options, const std::stop_token& 
   }
   form_.classes = options.classes > 0 ? options.classes : kMostClasses;
   if (options.classes > 0) return;
+  const detail::TableValues values = this->values();
   std::int64_t largest = 0;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     require_no_stop(path_, stop);
     Group group;
     read(static_cast<int>(i), {label},
-         [&](const ArrowRows& rows) { values().take_answers(rows, place_of(i), group); });
+         [&](const ArrowRows& rows) { values.take_answers(rows, place_of(i), group); });
     for (const std::int64_t value : group.labels) largest = std::max(largest, value);
   }
   form_.classes = largest + 1;
@@ -266,8 +267,9 @@ void TableRows::read(int group, const std::vector<int>& columns, const TakeArrow
       check_equal(rows.columns.size(), columns.size(), "rows have all columns");
       for (const ArrowValues& values : rows.columns) {
         const auto has = static_cast<std::int64_t>(values.numbers.size() + values.texts.size());
-        if (has != rows.count)
+        if (has != rows.count) {
           refuse_count(fmt::format("{} values of a column", rows.count), group, has);
+        }
       }
       taken += rows.count;
       if (taken <= count) take(rows);
